@@ -1,0 +1,1 @@
+//! Drives: durable store, daemon, local API and the command line hundi.

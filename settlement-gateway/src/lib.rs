@@ -1,0 +1,1 @@
+//! Drives: the bank's settlement gateway: store, API and the command line hundi-gateway.

@@ -1,0 +1,1 @@
+//! Judges: local networks of real hundi processes, broken on purpose and judged.

@@ -1,0 +1,1 @@
+//! Judges: checks on the source that the compiler does not make.

@@ -1,0 +1,1 @@
+//! Drives: links over libp2p for LAN and internet.
