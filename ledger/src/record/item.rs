@@ -1,0 +1,122 @@
+//! An item: any record behind one tag byte, the unit that links, files and stores carry.
+
+use super::bulletin::Bulletin;
+use super::certificate::Certificate;
+use super::checkpoint::Checkpoint;
+use super::entry::Entry;
+use super::freeze::Freeze;
+use super::grant::Grant;
+use super::proof::Proof;
+use super::receipt::Receipt;
+use super::{Record, Signed};
+use crate::codec::DecodeError;
+use crate::id::{AuthorId, BankNumber, Hash, NetworkId};
+use crate::limits::ITEM_BYTES_MAX;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Any record, decoded and not yet verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // Short-lived: decoded, verified, applied.
+pub enum Item {
+    /// Tag 1.
+    Certificate(Signed<Certificate>),
+    /// Tag 2.
+    Grant(Signed<Grant>),
+    /// Tag 3.
+    Checkpoint(Signed<Checkpoint>),
+    /// Tag 4.
+    Freeze(Signed<Freeze>),
+    /// Tag 5.
+    Bulletin(Signed<Bulletin>),
+    /// Tag 6.
+    Proof(Proof),
+    /// Tag 7.
+    Entry(Entry),
+    /// Tag 8.
+    Receipt(Signed<Receipt>),
+}
+
+/// Whom a record is about: the unit of the core's digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A bank: its certificates and bulletin.
+    Bank(BankNumber),
+    /// An author: grants, checkpoint, freeze, proof, entries.
+    Author(AuthorId),
+}
+
+impl Item {
+    /// Decodes an item.
+    ///
+    /// # Errors
+    /// When the bytes are not the one encoding of a well-formed record of a known tag.
+    pub fn decode(network: &NetworkId, bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > ITEM_BYTES_MAX {
+            return Err(DecodeError::TooLong);
+        }
+        let (tag, record) = bytes.split_first().ok_or(DecodeError::NotCanonical)?;
+        Ok(match tag {
+            1 => Item::Certificate(Signed::decode(network, record)?),
+            2 => Item::Grant(Signed::decode(network, record)?),
+            3 => Item::Checkpoint(Signed::decode(network, record)?),
+            4 => Item::Freeze(Signed::decode(network, record)?),
+            5 => Item::Bulletin(Signed::decode(network, record)?),
+            6 => Item::Proof(Proof::decode(network, record)?),
+            7 => Item::Entry(Entry::decode(network, record)?),
+            8 => Item::Receipt(Signed::decode(network, record)?),
+            other => return Err(DecodeError::Tag(*other)),
+        })
+    }
+
+    /// The tag and the record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        fn signed<T: Record>(tag: u8, record: &Signed<T>) -> Vec<u8> {
+            tagged(tag, &record.encode())
+        }
+        match self {
+            Item::Certificate(record) => signed(1, record),
+            Item::Grant(record) => signed(2, record),
+            Item::Checkpoint(record) => signed(3, record),
+            Item::Freeze(record) => signed(4, record),
+            Item::Bulletin(record) => signed(5, record),
+            Item::Proof(record) => tagged(6, &record.encode()),
+            Item::Entry(record) => tagged(7, &record.encode()),
+            Item::Receipt(record) => signed(8, record),
+        }
+    }
+
+    /// The id of the record: the hash of what is signed, without signatures.
+    pub fn id(&self) -> Hash {
+        match self {
+            Item::Certificate(record) => record.id(),
+            Item::Grant(record) => record.id(),
+            Item::Checkpoint(record) => record.id(),
+            Item::Freeze(record) => record.id(),
+            Item::Bulletin(record) => record.id(),
+            Item::Proof(record) => record.id(),
+            Item::Entry(record) => record.id(),
+            Item::Receipt(record) => record.id(),
+        }
+    }
+
+    /// Whom the record is about; for a receipt, its signer.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Item::Certificate(record) => Subject::Bank(record.bank),
+            Item::Bulletin(record) => Subject::Bank(record.bank),
+            Item::Grant(record) => Subject::Author(record.author),
+            Item::Checkpoint(record) => Subject::Author(record.author),
+            Item::Freeze(record) => Subject::Author(record.author),
+            Item::Proof(record) => Subject::Author(record.author()),
+            Item::Entry(record) => Subject::Author(record.header().author),
+            Item::Receipt(record) => Subject::Author(record.signer),
+        }
+    }
+}
+
+fn tagged(tag: u8, record: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    bytes.extend_from_slice(record);
+    bytes
+}
