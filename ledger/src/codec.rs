@@ -136,7 +136,8 @@ pub enum TextError {
     /// Too many bytes.
     #[error(transparent)]
     TooLong(#[from] TooMany),
-    /// A control character, which could deceive whoever reads it on a terminal.
+    /// A control character, a separator of lines or a mark of direction, which could deceive
+    /// whoever reads the text beside an amount.
     #[error("control characters are not allowed in text")]
     Control,
 }
@@ -145,17 +146,23 @@ impl<const MAX: usize> Text<MAX> {
     /// A text.
     ///
     /// # Errors
-    /// When it is longer than `MAX` bytes or holds a control character.
+    /// When it is longer than `MAX` bytes or holds a character that could deceive.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
         if text.len() > MAX {
             return Err(TooMany { given: text.len(), max: MAX }.into());
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(deceives) {
             return Err(TextError::Control);
         }
         Ok(Self(text))
     }
+}
+
+/// Whether a character moves what stands around it: control characters, line and paragraph
+/// separators, and the marks that turn the direction of text.
+fn deceives(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl<const MAX: usize> Deref for Text<MAX> {
@@ -197,6 +204,7 @@ mod tests {
         assert_eq!(decode::<Short>(&[1, 0, 1], 2), Err(DecodeError::TooLong));
         assert_eq!(decode::<Text<4>>(&[2, b'o', b'k'], 9).unwrap().deref(), "ok");
         assert!(decode::<Text<4>>(&[1, 7], 9).is_err(), "control character");
+        assert!(decode::<Text<4>>(&[3, 0xe2, 0x80, 0xae], 9).is_err(), "direction turned");
         assert!(decode::<Text<4>>(&[1, 0xff], 9).is_err(), "not UTF-8");
         assert!(decode::<Text<1>>(&[2, b'o', b'k'], 9).is_err(), "too long");
     }

@@ -6,8 +6,8 @@
 /// names is the largest record; everything else is far below.
 pub const ITEM_BYTES_MAX: usize = 16 * 1024;
 
-/// Bytes of the largest sealed entry body. A payment's body is 126 bytes with a 16-byte memo and
-/// 365 with the longest one; the rest is room for kinds that later versions define.
+/// Bytes of the largest sealed entry body. A payment's body is 127 bytes with a 16-byte memo and
+/// 378 with the longest one, place and group; the rest is room for kinds that later versions define.
 pub const BODY_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes of the longest memo, as UTF-8. Its length travels in one byte.

@@ -149,8 +149,11 @@ impl Record for Checkpoint {
     fn check(&self) -> Result<(), DecodeError> {
         rule(self.version == VERSION, "version")?;
         rule(self.number > 0, "checkpoints are numbered from 1")?;
-        let window = self.undecided_from().saturating_add(CARRY_WINDOW);
-        rule(self.carry_to <= window, "carried at most one window beyond the frontier")?;
+        // At most CARRY_WINDOW sequence numbers that are undecided and carried.
+        let last = self
+            .frontier
+            .map_or(CARRY_WINDOW - 1, |frontier| frontier.sequence.saturating_add(CARRY_WINDOW));
+        rule(self.carry_to <= last, "carried at most one window beyond the frontier")?;
         let serials = self.live.windows(2).all(|pair| pair[0].serial < pair[1].serial);
         rule(serials, "live grants by strictly ascending serial")?;
         let names = self

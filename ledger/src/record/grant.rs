@@ -96,8 +96,8 @@ impl Record for Grant {
         rule(self.cap <= self.limit, "cap within the limit")?;
         let percents = self.penalty_percent <= 100 && self.penalty_floor_percent <= 100;
         rule(percents, "percents up to 100")?;
-        let window = self.first_sequence.saturating_add(CARRY_WINDOW);
-        rule(self.carry_to <= window, "carried at most one window beyond the first sequence")?;
+        let last = self.first_sequence.saturating_add(CARRY_WINDOW - 1);
+        rule(self.carry_to <= last, "carried at most one window from the first sequence")?;
         if self.serial == Serial::ENROLMENT {
             rule(self.limit.is_zero() && self.guarantee.is_zero(), "enrolment grants nothing")?;
         }
@@ -177,7 +177,7 @@ pub(crate) mod tests {
             |g| g.claim_until = 1_999,
             |g| g.cap = Amount::MAX,
             |g| g.penalty_percent = 101,
-            |g| g.carry_to = 65,
+            |g| g.carry_to = 64,
             |g| g.serial = Serial::ENROLMENT,
             |g| (g.flags, g.guarantee) = (FLAG_BEARER, Amount::new(1).unwrap()),
         ];

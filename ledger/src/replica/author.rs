@@ -1,0 +1,319 @@
+//! What is known about one author: its bank's records, the proof against it, its entries.
+
+use super::{Change, Key, Status, honoured};
+use crate::id::{AuthorId, Hash, NetworkId, Serial};
+use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, GRANTS_PER_AUTHOR_MAX};
+use crate::record::checkpoint::Checkpoint;
+use crate::record::entry::Class;
+use crate::record::freeze::Freeze;
+use crate::record::grant::Grant;
+use crate::record::proof::{Claim, Proof};
+use crate::record::{Signed, Verified};
+use crate::trust::Trust;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Everything held about one author.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    pub(super) grants: BTreeMap<Serial, Verified<Signed<Grant>>>,
+    pub(super) checkpoint: Option<Verified<Signed<Checkpoint>>>,
+    pub(super) freeze: Option<Verified<Signed<Freeze>>>,
+    pub(super) proof: Option<Verified<Proof>>,
+    pub(super) entries: BTreeMap<(Class, u32, Hash), Claim>,
+    pub(super) cached: BTreeMap<Hash, Claim>,
+}
+
+/// Why an entry is not in the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No grant in effect certifies the author for that serial.
+    MissingGrant,
+    /// Beyond what the grant allows: limit, first sequence.
+    Grant,
+    /// Above the highest `carry_to` held.
+    BeyondWindow,
+    /// Decided, as the checkpoint says.
+    Decided,
+    /// At a place that the checkpoint decided otherwise: evidence for the bank.
+    Disputed,
+    /// The author is proven to contradict itself.
+    Proven,
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::MissingGrant => Status::MissingGrant,
+            Refusal::Grant => Status::Refused,
+            Refusal::BeyondWindow => Status::BeyondWindow,
+            Refusal::Decided => Status::Decided,
+            Refusal::Disputed | Refusal::Proven => Status::Cached,
+        }
+    }
+}
+
+/// What inserting a bank record did.
+pub(super) struct Inserted {
+    /// Whether the record is held now and was not before.
+    pub(super) changed: bool,
+    /// The id of a held record with the same identity and version and other content.
+    pub(super) contradicts: Option<Hash>,
+    /// A grant that had to make place.
+    pub(super) dropped_grant: Option<Serial>,
+}
+
+impl Author {
+    /// The grant of that serial, whether or not it has effect.
+    pub fn grant(&self, serial: Serial) -> Option<&Verified<Signed<Grant>>> {
+        self.grants.get(&serial)
+    }
+
+    /// All grants held, by ascending serial.
+    pub fn grants(&self) -> impl DoubleEndedIterator<Item = &Verified<Signed<Grant>>> {
+        self.grants.values()
+    }
+
+    /// The checkpoint held.
+    pub fn checkpoint(&self) -> Option<&Verified<Signed<Checkpoint>>> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The freeze held, whether or not it has effect.
+    pub fn freeze(&self) -> Option<&Verified<Signed<Freeze>>> {
+        self.freeze.as_ref()
+    }
+
+    /// The proof held.
+    pub fn proof(&self) -> Option<&Verified<Proof>> {
+        self.proof.as_ref()
+    }
+
+    /// The entries in the core, by class, sequence number and hash.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Claim> {
+        self.entries.values()
+    }
+
+    /// The entries in the cache.
+    pub fn cached(&self) -> impl Iterator<Item = &Claim> {
+        self.cached.values()
+    }
+
+    /// The checkpoint, if it has effect.
+    pub fn checkpoint_in_effect(&self, trust: &Trust) -> Option<&Verified<Signed<Checkpoint>>> {
+        self.checkpoint.as_ref().filter(|checkpoint| honoured(trust, checkpoint))
+    }
+
+    /// The grant of that serial, if it has effect: honoured and not lapsed by bank time.
+    pub fn grant_in_effect(
+        &self,
+        trust: &Trust,
+        bank_time: u32,
+        serial: Serial,
+    ) -> Option<&Verified<Signed<Grant>>> {
+        let grant = self.grants.get(&serial)?;
+        (grant.claim_until >= bank_time && honoured(trust, grant)).then_some(grant)
+    }
+
+    /// Whether any grant in effect certifies this author.
+    pub fn is_certified(&self, trust: &Trust, bank_time: u32) -> bool {
+        self.grants.keys().any(|serial| self.grant_in_effect(trust, bank_time, *serial).is_some())
+    }
+
+    /// The last sequence number of class money that relays carry: the highest `carry_to` held.
+    pub fn carry_to(&self, trust: &Trust) -> u32 {
+        let grants = self.grants.values().filter(|grant| honoured(trust, grant));
+        let granted = grants.map(|grant| grant.carry_to).max().unwrap_or(0);
+        self.checkpoint_in_effect(trust).map_or(granted, |held| held.carry_to.max(granted))
+    }
+
+    /// Whether the records held admit an entry to the core. Looks at nothing but the records, so
+    /// that the core does not depend on arrival order.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, trust: &Trust, bank_time: u32, claim: &Claim) -> Result<(), Refusal> {
+        let grant =
+            self.grant_in_effect(trust, bank_time, claim.serial).ok_or(Refusal::MissingGrant)?;
+        if claim.spent_total > grant.limit || claim.sequence() < grant.first_sequence {
+            return Err(Refusal::Grant);
+        }
+        if claim.sequence() > self.carry_to(trust) {
+            return Err(Refusal::BeyondWindow);
+        }
+        if self.proof.is_some() {
+            return Err(Refusal::Proven);
+        }
+        let Some(checkpoint) = self.checkpoint_in_effect(trust) else { return Ok(()) };
+        if claim.kind.class() == Class::Document {
+            return Ok(());
+        }
+        if checkpoint.outcome(claim.sequence(), &claim.id).is_some() {
+            return Err(Refusal::Decided);
+        }
+        if claim.sequence() >= checkpoint.undecided_from() {
+            return Ok(());
+        }
+        let disputed = match checkpoint.frontier {
+            Some(frontier) if frontier.sequence == claim.sequence() => frontier.hash != claim.id,
+            _ => checkpoint.names.iter().any(|name| name.sequence == claim.sequence()),
+        };
+        Err(if disputed { Refusal::Disputed } else { Refusal::Decided })
+    }
+
+    /// Whether the entry is in the core or the cache.
+    pub fn holds(&self, claim: &Claim) -> bool {
+        self.cached.contains_key(&claim.id)
+            || self.entries.contains_key(&(claim.kind.class(), claim.sequence(), claim.id))
+    }
+
+    /// A held entry that `claim` contradicts. An entry does not contradict itself.
+    pub fn contradicted_by(&self, claim: &Claim) -> Option<&Claim> {
+        let class = claim.kind.class();
+        self.entries
+            .range((class, 0, Hash([0; 32]))..=(class, u32::MAX, Hash([0xff; 32])))
+            .map(|(_, held)| held)
+            .find(|held| held.contradicts(claim))
+    }
+
+    pub(super) fn insert_entry(&mut self, claim: Claim) {
+        self.entries.insert((claim.kind.class(), claim.sequence(), claim.id), claim);
+    }
+
+    pub(super) fn insert_grant(&mut self, grant: Verified<Signed<Grant>>) -> Inserted {
+        let serial = grant.serial;
+        let held = self.grants.get(&serial).map(|held| held.id());
+        let contradicts = held.filter(|held| *held != grant.id());
+        if held.is_some_and(|held| held >= grant.id()) {
+            return Inserted { changed: false, contradicts, dropped_grant: None };
+        }
+        self.grants.insert(serial, grant);
+        // The enrolment grant stays; of the others the highest serials.
+        let lowest = self.grants.keys().find(|held| **held != Serial::ENROLMENT).copied();
+        let spending =
+            self.grants.len() - usize::from(self.grants.contains_key(&Serial::ENROLMENT));
+        let dropped_grant = lowest.filter(|_| spending > GRANTS_PER_AUTHOR_MAX);
+        if let Some(dropped) = dropped_grant {
+            self.grants.remove(&dropped);
+        }
+        Inserted { changed: dropped_grant != Some(serial), contradicts, dropped_grant }
+    }
+
+    pub(super) fn insert_checkpoint(&mut self, new: Verified<Signed<Checkpoint>>) -> Inserted {
+        let rank = |one: &Signed<Checkpoint>| (one.certificate, one.number, one.id());
+        let held = self.checkpoint.as_ref();
+        let contradicts = held
+            .filter(|held| (held.certificate, held.number) == (new.certificate, new.number))
+            .map(|held| held.id())
+            .filter(|id| *id != new.id());
+        let changed = held.is_none_or(|held| rank(held) < rank(&new));
+        if changed {
+            self.checkpoint = Some(new);
+        }
+        Inserted { changed, contradicts, dropped_grant: None }
+    }
+
+    pub(super) fn insert_freeze(&mut self, new: Verified<Signed<Freeze>>) -> Inserted {
+        let rank = |one: &Signed<Freeze>| (one.epoch, one.id());
+        let changed = self.freeze.as_ref().is_none_or(|held| rank(held) > rank(&new));
+        if changed {
+            self.freeze = Some(new);
+        }
+        Inserted { changed, contradicts: None, dropped_grant: None }
+    }
+
+    /// Drops what has lapsed by bank time: grants past their claim-until, and everything once no
+    /// grant is left.
+    pub(super) fn lapse(&mut self, author: AuthorId, bank_time: u32) -> Vec<Change> {
+        let lapsed: Vec<Serial> = self
+            .grants
+            .values()
+            .filter(|grant| grant.claim_until < bank_time)
+            .map(|grant| grant.serial)
+            .collect();
+        let mut keys = Vec::new();
+        for serial in lapsed {
+            self.grants.remove(&serial);
+            keys.push(Key::Grant(author, serial));
+        }
+        if self.grants.is_empty() {
+            keys.extend(self.checkpoint.take().map(|_| Key::Checkpoint(author)));
+            keys.extend(self.freeze.take().map(|_| Key::Freeze(author)));
+            keys.extend(self.proof.take().map(|_| Key::Proof(author)));
+            let entries = core::mem::take(&mut self.entries);
+            keys.extend(entries.values().map(|claim| Key::Entry(author, claim.id)));
+            let cached = core::mem::take(&mut self.cached);
+            keys.extend(cached.keys().map(|id| Key::Entry(author, *id)));
+        }
+        keys.into_iter().map(|key| Change::Delete { key }).collect()
+    }
+
+    /// Takes out of the core the entries that the records no longer admit: into the cache what
+    /// stays of use to payees or the bank, out of the replica the rest.
+    pub(super) fn sweep(&mut self, trust: &Trust, bank_time: u32, author: AuthorId) -> Vec<Change> {
+        let out: Vec<(Claim, Refusal)> = self
+            .entries
+            .values()
+            .filter_map(|claim| Some((*claim, self.admits(trust, bank_time, claim).err()?)))
+            .collect();
+        let mut changes = Vec::new();
+        for (claim, refusal) in out {
+            self.entries.remove(&(claim.kind.class(), claim.sequence(), claim.id));
+            let cache = matches!(refusal, Refusal::Proven | Refusal::Disputed)
+                && self.cached.len() < CACHE_ENTRIES_PER_AUTHOR_MAX;
+            if cache {
+                self.cached.insert(claim.id, claim);
+            } else {
+                changes.push(Change::Delete { key: Key::Entry(author, claim.id) });
+            }
+        }
+        // What the bank has decided since needs no carrying, proven author or not.
+        let checkpoint = self.checkpoint.as_ref().filter(|held| honoured(trust, held));
+        let decided: Vec<Hash> = self
+            .cached
+            .values()
+            .filter(|claim| {
+                checkpoint.is_some_and(|held| held.outcome(claim.sequence(), &claim.id).is_some())
+            })
+            .map(|claim| claim.id)
+            .collect();
+        for id in decided {
+            self.cached.remove(&id);
+            changes.push(Change::Delete { key: Key::Entry(author, id) });
+        }
+        changes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+            && self.checkpoint.is_none()
+            && self.freeze.is_none()
+            && self.proof.is_none()
+            && self.entries.is_empty()
+            && self.cached.is_empty()
+    }
+
+    /// What the author's element in the digest covers, in order: the ids of grants, checkpoint and
+    /// freeze, the fact "proven", and the hashes of the core entries.
+    pub(super) fn element_parts(&self, network: &NetworkId) -> Vec<Hash> {
+        let mark = |mark: &'static str| crate::id::hash_in(mark, network, &[]);
+        let mut parts: Vec<Hash> = self.grants.values().map(|grant| grant.id()).collect();
+        parts.push(mark("hundi v1 element checkpoint"));
+        parts.extend(self.checkpoint.as_ref().map(|held| held.id()));
+        parts.push(mark("hundi v1 element evidence"));
+        parts.extend(self.evidence_parts().unwrap_or_default());
+        parts.push(mark("hundi v1 element entries"));
+        parts.extend(self.entries.values().map(|claim| claim.id));
+        parts
+    }
+
+    /// The freeze and the fact "proven", if there is either.
+    pub(super) fn evidence_parts(&self) -> Option<Vec<Hash>> {
+        if self.freeze.is_none() && self.proof.is_none() {
+            return None;
+        }
+        let freeze = self.freeze.as_ref().map_or(Hash([0; 32]), |freeze| freeze.id());
+        // The fact, not the proof: replicas may hold different proofs of it.
+        Some(alloc::vec![freeze, Hash([u8::from(self.proof.is_some()); 32])])
+    }
+}

@@ -1,0 +1,2 @@
+//! Tests through the public interface of the ledger, in one binary.
+#![allow(clippy::unwrap_used, missing_docs)]
