@@ -125,7 +125,7 @@ impl<T: BorshDeserialize, const MAX: usize> BorshDeserialize for List<T, MAX> {
     }
 }
 
-/// UTF-8 text of at most `MAX` ≤ 255 bytes without control characters; its length travels in one
+/// UTF-8 text of at most `MAX` ≤ 255 bytes without characters that control it; its length is one
 /// byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<const MAX: usize>(String);
@@ -138,7 +138,7 @@ pub enum TextError {
     TooLong(#[from] TooMany),
     /// A control character, a separator of lines or a mark of direction, which could deceive
     /// whoever reads the text beside an amount.
-    #[error("control characters are not allowed in text")]
+    #[error("characters that control or turn text are not allowed")]
     Control,
 }
 

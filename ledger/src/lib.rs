@@ -22,5 +22,6 @@ pub mod replica;
 pub mod request;
 pub mod seal;
 pub mod sign;
+pub mod sync;
 pub mod trust;
 pub mod verdict;

@@ -167,6 +167,11 @@ impl Replica {
         &self.elements
     }
 
+    /// The element of every frozen or proven author: the freezes and facts alone.
+    pub fn evidence_elements(&self) -> impl Iterator<Item = (&AuthorId, &Hash)> {
+        self.evidence_elements.iter()
+    }
+
     /// The digest of the core: equal exactly where the core is equal.
     pub fn digest(&self) -> Hash {
         self.core.digest(&self.network())

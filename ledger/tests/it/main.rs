@@ -1,2 +1,4 @@
 //! Tests through the public interface of the ledger, in one binary.
 #![allow(clippy::unwrap_used, missing_docs)]
+
+mod vectors;

@@ -16,11 +16,11 @@ use hundi_ledger::record::receipt::{Receipt, Statement};
 use serde_json::{Value, json};
 use std::ops::Deref;
 
-pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     data_encoding::HEXLOWER.encode(bytes.as_ref())
 }
 
-pub fn unhex(value: &Value) -> Vec<u8> {
+pub(crate) fn unhex(value: &Value) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn author(author: &AuthorId) -> Value {
     json!({ "bank": author.bank.0, "key": hex(author.key.0) })
 }
 
-pub fn definition(of: &Definition) -> Value {
+pub(crate) fn definition(of: &Definition) -> Value {
     let banks = of.banks.iter().map(|bank| {
         json!({ "number": bank.number.0, "root": hex(bank.root.0), "name": bank.name.deref() })
     });
@@ -42,7 +42,7 @@ pub fn definition(of: &Definition) -> Value {
 }
 
 /// The kind's name and fields of any item.
-pub fn item(item: &Item) -> (&'static str, Value) {
+pub(crate) fn item(item: &Item) -> (&'static str, Value) {
     match item {
         Item::Certificate(record) => ("certificate", certificate(record)),
         Item::Grant(record) => ("grant", grant(record)),
@@ -167,7 +167,7 @@ fn receipt(of: &Receipt) -> Value {
 }
 
 /// The fields of a header.
-pub fn header(of: &Header) -> Value {
+pub(crate) fn header(of: &Header) -> Value {
     let previous = of.position.previous().map(|previous| hex(previous.0));
     json!({
         "version": of.version,
@@ -201,7 +201,7 @@ fn proof(of: &Proof) -> Value {
 }
 
 /// The fields of a receipt's statement.
-pub fn statement(of: &Statement) -> Value {
+pub(crate) fn statement(of: &Statement) -> Value {
     json!({
         "entry": hex(of.entry.0),
         "verdict": of.verdict as u8,
@@ -211,7 +211,7 @@ pub fn statement(of: &Statement) -> Value {
 }
 
 /// The fields of a plaintext.
-pub fn plaintext(of: &Plaintext) -> Value {
+pub(crate) fn plaintext(of: &Plaintext) -> Value {
     match of {
         Plaintext::Payment(body) => json!({
             "payee": author(&body.payee),

@@ -3,9 +3,7 @@
 
 use hundi_ledger::body::{GrantRequest, Payment, Place, Plaintext, Refund};
 use hundi_ledger::codec::{List, Text};
-use hundi_ledger::id::{
-    AuthorId, BankNumber, Hash, NetworkId, PublicKey, RequestId, SealingKey, Serial,
-};
+use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, RequestId, SealingKey, Serial};
 use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::bulletin::{Bulletin, freezes_digest};
 use hundi_ledger::record::certificate::{Certificate, Honour, ROLE_ISSUE, ROLE_SETTLE};
@@ -21,7 +19,7 @@ use hundi_ledger::seal::{self, ContentKey, SealingSecret};
 use hundi_ledger::sign::SecretKey;
 
 /// Signing keys: name, and the byte that fills the seed.
-pub const SIGNING: [(&str, u8); 8] = [
+pub(crate) const SIGNING: [(&str, u8); 8] = [
     ("root_1", 1),
     ("root_7", 2),
     ("issue_1", 3),
@@ -33,49 +31,44 @@ pub const SIGNING: [(&str, u8); 8] = [
 ];
 
 /// Sealing keys: name, and the byte that fills the secret.
-pub const SEALING: [(&str, u8); 5] = [
-    ("bank_1", 0x21),
-    ("bank_7", 0x22),
-    ("payer", 0x23),
-    ("payee", 0x24),
-    ("stranger", 0x25),
-];
+pub(crate) const SEALING: [(&str, u8); 5] =
+    [("bank_1", 0x21), ("bank_7", 0x22), ("payer", 0x23), ("payee", 0x24), ("stranger", 0x25)];
 
 /// The signing key of that name.
-pub fn signing(name: &str) -> SecretKey {
+pub(crate) fn signing(name: &str) -> SecretKey {
     let (_, byte) = SIGNING.iter().find(|(known, _)| *known == name).unwrap();
     SecretKey::from_seed(&[*byte; 32])
 }
 
 /// The sealing secret of that name.
-pub fn sealing(name: &str) -> SealingSecret {
+pub(crate) fn sealing(name: &str) -> SealingSecret {
     let (_, byte) = SEALING.iter().find(|(known, _)| *known == name).unwrap();
     SealingSecret::from_bytes(&[*byte; 32])
 }
 
-pub fn amount(minor: u64) -> Amount {
+pub(crate) fn amount(minor: u64) -> Amount {
     Amount::new(minor).unwrap()
 }
 
-pub fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+pub(crate) fn text<const MAX: usize>(text: &str) -> Text<MAX> {
     Text::new(text).unwrap()
 }
 
-pub fn author(bank: u16, name: &str) -> AuthorId {
+pub(crate) fn author(bank: u16, name: &str) -> AuthorId {
     AuthorId { bank: BankNumber(bank), key: signing(name).public() }
 }
 
 /// The author of most entries.
-pub fn payer() -> AuthorId {
+pub(crate) fn payer() -> AuthorId {
     author(1, "payer")
 }
 
 /// Whom it pays; banks elsewhere.
-pub fn payee() -> AuthorId {
+pub(crate) fn payee() -> AuthorId {
     author(7, "payee")
 }
 
-pub fn definition() -> Definition {
+pub(crate) fn definition() -> Definition {
     let bank = |number, name: &str, root| Bank {
         number: BankNumber(number),
         root: signing(root).public(),
@@ -94,16 +87,18 @@ pub fn definition() -> Definition {
     }
 }
 
-pub fn network() -> Network {
+pub(crate) fn network() -> Network {
     Network::new(definition()).unwrap()
 }
 
 /// The same banks, started one second later: another network.
-pub fn other_network() -> Network {
+pub(crate) fn other_network() -> Network {
     Network::new(Definition { start: 1_700_000_001, ..definition() }).unwrap()
 }
 
-pub fn certificates(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Certificate>>)> {
+pub(crate) fn certificates(
+    network: &NetworkId,
+) -> Vec<(&'static str, Verified<Signed<Certificate>>)> {
     let make = |bank, number, key: &str, roles, honours| Certificate {
         version: VERSION,
         bank: BankNumber(bank),
@@ -127,16 +122,13 @@ pub fn certificates(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<C
         ),
         (
             "of the other bank",
-            signed(
-                make(7, 1, "online_7", ROLE_ISSUE | ROLE_SETTLE, vec![]),
-                &signing("root_7"),
-            ),
+            signed(make(7, 1, "online_7", ROLE_ISSUE | ROLE_SETTLE, vec![]), &signing("root_7")),
         ),
     ]
 }
 
 /// The payer's first spending grant.
-pub fn grant() -> Grant {
+pub(crate) fn grant() -> Grant {
     Grant {
         version: VERSION,
         author: payer(),
@@ -209,7 +201,7 @@ fn grants() -> Vec<(&'static str, Grant)> {
 }
 
 /// One position of the payer's money log; sequence 0 has no previous.
-pub fn position(sequence: u32, previous: Hash) -> Position {
+pub(crate) fn position(sequence: u32, previous: Hash) -> Position {
     match sequence {
         0 => Position::First,
         _ => Position::After { sequence, previous },
@@ -217,7 +209,7 @@ pub fn position(sequence: u32, previous: Hash) -> Position {
 }
 
 /// A drafted header of the payer, its body hash not yet set.
-pub fn draft(kind: Kind, at: Position, serial: u16, spends: u64, total: u64) -> Header {
+pub(crate) fn draft(kind: Kind, at: Position, serial: u16, spends: u64, total: u64) -> Header {
     Header {
         version: VERSION,
         kind,
@@ -232,12 +224,12 @@ pub fn draft(kind: Kind, at: Position, serial: u16, spends: u64, total: u64) -> 
 }
 
 /// Signs a drafted header over `body`.
-pub fn finish(network: &NetworkId, mut header: Header, body: Vec<u8>) -> Verified<Entry> {
+pub(crate) fn finish(network: &NetworkId, mut header: Header, body: Vec<u8>) -> Verified<Entry> {
     header.body_hash = body_hash(network, &body);
     Entry::sign(network, header, body, &signing("payer")).unwrap()
 }
 
-pub fn payment_plaintext(memo: &str) -> Plaintext {
+pub(crate) fn payment_plaintext(memo: &str) -> Plaintext {
     Plaintext::Payment(Payment {
         payee: payee(),
         request: RequestId([0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8]),
@@ -249,7 +241,7 @@ pub fn payment_plaintext(memo: &str) -> Plaintext {
 }
 
 /// A body sealed as the payer seals it.
-pub fn sealed(network: &NetworkId, header: &Header, plaintext: &Plaintext) -> Vec<u8> {
+pub(crate) fn sealed(network: &NetworkId, header: &Header, plaintext: &Plaintext) -> Vec<u8> {
     let head = header.head();
     let secret = sealing("payer");
     let key = bank_content_key(network, header);
@@ -258,20 +250,20 @@ pub fn sealed(network: &NetworkId, header: &Header, plaintext: &Plaintext) -> Ve
 }
 
 /// The content key as the payer's bank derives it.
-pub fn bank_content_key(network: &NetworkId, header: &Header) -> ContentKey {
+pub(crate) fn bank_content_key(network: &NetworkId, header: &Header) -> ContentKey {
     let shared = sealing("bank_1").agree(&sealing("payer").public()).unwrap();
     seal::content_key(network, &shared, &header.head())
 }
 
 /// One entry of every kind, with its plaintext where it has one.
-pub struct NamedEntry {
-    pub name: &'static str,
-    pub entry: Verified<Entry>,
-    pub plaintext: Option<Plaintext>,
+pub(crate) struct NamedEntry {
+    pub(crate) name: &'static str,
+    pub(crate) entry: Verified<Entry>,
+    pub(crate) plaintext: Option<Plaintext>,
 }
 
 /// The payer's two logs: every kind, chained.
-pub fn entries(network: &NetworkId) -> Vec<NamedEntry> {
+pub(crate) fn entries(network: &NetworkId) -> Vec<NamedEntry> {
     let long = "क".repeat(85);
     let everything = Plaintext::Payment(Payment {
         payee: payee(),
@@ -329,7 +321,7 @@ pub fn entries(network: &NetworkId) -> Vec<NamedEntry> {
 }
 
 /// One proof of every form of contradiction.
-pub fn proofs(network: &NetworkId) -> Vec<(&'static str, Verified<Proof>)> {
+pub(crate) fn proofs(network: &NetworkId) -> Vec<(&'static str, Verified<Proof>)> {
     let pay = Kind::PAYMENT;
     let elsewhere = Hash([0x77; 32]);
     let base = finish(network, draft(pay, position(4, elsewhere), 2, 10, 20), vec![]);
@@ -347,19 +339,12 @@ pub fn proofs(network: &NetworkId) -> Vec<(&'static str, Verified<Proof>)> {
         ("later interval overlaps", &base, draft(pay, position(9, elsewhere), 2, 11, 30)),
         ("serial goes back", &base, draft(pay, position(9, elsewhere), 1, 5, 95)),
         ("after a close", &close, draft(pay, position(9, elsewhere), 2, 5, 25)),
-        (
-            "close below a later total",
-            &base,
-            draft(Kind::CLOSE, position(6, elsewhere), 2, 0, 19),
-        ),
-        (
-            "two documents",
-            &document,
-            draft(Kind(0xff), position(4, elsewhere), 2, 0, 0),
-        ),
+        ("close below a later total", &base, draft(Kind::CLOSE, position(6, elsewhere), 2, 0, 19)),
+        ("two documents", &document, draft(Kind(0xff), position(4, elsewhere), 2, 0, 0)),
     ];
     let proof = |(name, first, header): (&'static str, &Verified<Entry>, Header)| {
-        let second = finish(network, header, vec![1]);
+        let body = if header.kind == Kind::CLOSE { vec![] } else { vec![1] };
+        let second = finish(network, header, body);
         let (a, b) = (first.verified_header(), second.verified_header());
         (name, Proof::new(network, &a, &b).unwrap())
     };
@@ -382,7 +367,9 @@ fn checkpoint() -> Checkpoint {
 }
 
 /// Two checkpoints of the payer: nothing decided yet, and one with everything.
-pub fn checkpoints(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Checkpoint>>)> {
+pub(crate) fn checkpoints(
+    network: &NetworkId,
+) -> Vec<(&'static str, Verified<Signed<Checkpoint>>)> {
     let entries = entries(network);
     let outcomes = [
         Outcome::Settled,
@@ -400,7 +387,8 @@ pub fn checkpoints(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Ch
     let mut names: Vec<Name> = (0u32..)
         .zip(outcomes)
         .map(|(at, outcome)| {
-            let entry = entries.get(at as usize).filter(|named| named.entry.header().sequence() == at);
+            let entry =
+                entries.get(at as usize).filter(|named| named.entry.header().sequence() == at);
             let id = entry.map_or(Hash([0x66; 32]), |named| named.entry.id());
             Name { sequence: at, tag: tag(&salt, &id), outcome }
         })
@@ -428,7 +416,7 @@ pub fn checkpoints(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Ch
     ]
 }
 
-pub fn freezes(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Freeze>>)> {
+pub(crate) fn freezes(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Freeze>>)> {
     [
         ("contradiction", "payer", FreezeReason::Contradiction),
         ("lost", "payee", FreezeReason::Lost),
@@ -443,7 +431,7 @@ pub fn freezes(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Freeze
 }
 
 /// A bulletin whose time is exactly the latest that its epoch allows.
-pub fn bulletin() -> Bulletin {
+pub(crate) fn bulletin() -> Bulletin {
     Bulletin {
         version: VERSION,
         bank: BankNumber(1),
@@ -460,7 +448,7 @@ pub fn bulletin() -> Bulletin {
 }
 
 /// What the payee states about the payment, one statement per verdict.
-pub fn statements(entry: Hash) -> Vec<Statement> {
+pub(crate) fn statements(entry: Hash) -> Vec<Statement> {
     [
         PayeeVerdict::Accepted,
         PayeeVerdict::RefusedContradiction,
@@ -476,23 +464,26 @@ pub fn statements(entry: Hash) -> Vec<Statement> {
 }
 
 /// Signs a record of bank 1 with the key that its role needs.
-pub fn by_bank<T: BankRecord + Record>(network: &NetworkId, record: T) -> Verified<Signed<T>> {
+pub(crate) fn by_bank<T: BankRecord + Record>(
+    network: &NetworkId,
+    record: T,
+) -> Verified<Signed<T>> {
     let key = if T::ROLE == ROLE_ISSUE { "issue_1" } else { "settle_1" };
     sign(network, record, &signing(key)).unwrap()
 }
 
 /// Every grant, signed.
-pub fn signed_grants(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Grant>>)> {
+pub(crate) fn signed_grants(network: &NetworkId) -> Vec<(&'static str, Verified<Signed<Grant>>)> {
     grants().into_iter().map(|(name, grant)| (name, by_bank(network, grant))).collect()
 }
 
 /// The payee as a maker of receipts.
-pub fn signer() -> seal::receipt::Signer {
+pub(crate) fn signer() -> seal::receipt::Signer {
     seal::receipt::Signer { author: payee(), sealing: sealing("payee").public() }
 }
 
 /// X25519 public keys with which every agreement is zero.
-pub fn small_order_sealing_keys() -> Vec<(&'static str, SealingKey)> {
+pub(crate) fn small_order_sealing_keys() -> Vec<(&'static str, SealingKey)> {
     let one = |byte: u8| {
         let mut key = [0; 32];
         key[0] = byte;
@@ -510,18 +501,10 @@ pub fn small_order_sealing_keys() -> Vec<(&'static str, SealingKey)> {
         ("p - 1", p_plus(0xec)),
         ("p, a second spelling of 0", p_plus(0xed)),
         ("p + 1, a second spelling of 1", p_plus(0xee)),
-        (
-            "of order 8",
-            hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-        ),
+        ("of order 8", hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")),
         (
             "of order 8, the other",
             hex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
         ),
     ]
-}
-
-/// A key that signs nothing here.
-pub fn unknown_key() -> PublicKey {
-    SecretKey::from_seed(&[0x7f; 32]).public()
 }
