@@ -1,4 +1,7 @@
 //! Tests through the public interface of the ledger, in one binary.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod records;
+mod sealing;
+mod signatures;
 mod vectors;

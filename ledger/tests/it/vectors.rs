@@ -1,10 +1,10 @@
 //! The files of `docs/vectors` against the code. They are written by the example `vectors` alone;
 //! here they are read.
 
-mod build;
-mod crafted;
+pub(crate) mod build;
+pub(crate) mod crafted;
 mod invalid;
-mod json;
+pub(crate) mod json;
 pub(crate) mod world;
 
 use hundi_ledger::body::Plaintext;
@@ -40,7 +40,7 @@ fn network() -> Network {
 }
 
 /// The network's trust with every certificate of the vectors.
-fn trust() -> Trust {
+pub(crate) fn trust() -> Trust {
     let mut trust = Trust::new(network());
     for (_, certificate) in world::certificates(&network().id()) {
         assert!(trust.insert(certificate));

@@ -172,7 +172,7 @@ fn sealing_of(network: &NetworkId) -> Value {
             value
         })
         .collect();
-    let refused: Vec<Value> = world::small_order_sealing_keys()
+    let refused: Vec<Value> = crafted::small_order_sealing_keys()
         .into_iter()
         .map(|(name, key)| json!({ "name": name, "public": hex(key.0) }))
         .collect();

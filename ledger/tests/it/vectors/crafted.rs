@@ -4,7 +4,7 @@
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
-use hundi_ledger::id::{Hash, PublicKey, Signature};
+use hundi_ledger::id::{Hash, PublicKey, SealingKey, Signature};
 use hundi_ledger::sign::SecretKey;
 use sha2::{Digest, Sha512};
 
@@ -63,6 +63,15 @@ pub(crate) fn non_canonical_points() -> Vec<[u8; 32]> {
     found.extend([minus_zero_at_one, minus_zero_at_minus_one]);
     found.retain(|bytes| CompressedEdwardsY(*bytes).decompress().is_some());
     found
+}
+
+/// A signature of `message` by the key of `seed`, the torsion point of that number added to its R.
+#[allow(dead_code)] // The example builds files only.
+pub(crate) fn with_torsion(seed: &[u8; 32], message: &Hash, torsion: usize) -> Signature {
+    let (key, a) = (SecretKey::from_seed(seed).public(), secret_scalar(seed));
+    let r = scalar(&[b"nonce", &message.0]);
+    let spelled = (EdwardsPoint::mul_base(&r) + EIGHT_TORSION[torsion]).compress().0;
+    with_r(spelled, r, &key, a, message)
 }
 
 /// All rows.
@@ -167,4 +176,31 @@ pub(crate) fn keys() -> Vec<(String, PublicKey, &'static str)> {
     }
     keys.push(("no point".into(), PublicKey(no_point()), "not canonical"));
     keys
+}
+
+/// X25519 public keys with which every agreement is zero.
+pub(crate) fn small_order_sealing_keys() -> Vec<(&'static str, SealingKey)> {
+    let one = |byte: u8| {
+        let mut key = [0; 32];
+        key[0] = byte;
+        SealingKey(key)
+    };
+    let p_plus = |byte: u8| {
+        let mut key = [0xff; 32];
+        (key[0], key[31]) = (byte, 0x7f);
+        SealingKey(key)
+    };
+    let hex = |text: &str| text.parse::<SealingKey>().unwrap();
+    vec![
+        ("0", one(0)),
+        ("1", one(1)),
+        ("p - 1", p_plus(0xec)),
+        ("p, a second spelling of 0", p_plus(0xed)),
+        ("p + 1, a second spelling of 1", p_plus(0xee)),
+        ("of order 8", hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")),
+        (
+            "of order 8, the other",
+            hex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+        ),
+    ]
 }

@@ -3,7 +3,7 @@
 
 use hundi_ledger::body::{GrantRequest, Payment, Place, Plaintext, Refund};
 use hundi_ledger::codec::{List, Text};
-use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, RequestId, SealingKey, Serial};
+use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, RequestId, Serial};
 use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::bulletin::{Bulletin, freezes_digest};
 use hundi_ledger::record::certificate::{Certificate, Honour, ROLE_ISSUE, ROLE_SETTLE};
@@ -262,6 +262,9 @@ pub(crate) struct NamedEntry {
     pub(crate) plaintext: Option<Plaintext>,
 }
 
+/// Name, kind, serial, amount, total, plaintext, and the body of kinds that seal nothing.
+type Step<'a> = (&'static str, Kind, u16, u64, u64, Option<Plaintext>, &'a [u8]);
+
 /// The payer's two logs: every kind, chained.
 pub(crate) fn entries(network: &NetworkId) -> Vec<NamedEntry> {
     let long = "क".repeat(85);
@@ -282,7 +285,7 @@ pub(crate) fn entries(network: &NetworkId) -> Vec<NamedEntry> {
         })
     };
     let request = Plaintext::GrantRequest(GrantRequest { serial: Serial(2), limit: amount(500) });
-    let kinds: [(&str, Kind, u16, u64, u64, Option<Plaintext>, &[u8]); 8] = [
+    let kinds: [Step; 8] = [
         ("grant request", Kind::GRANT_REQUEST, 0, 0, 0, Some(request), b""),
         (
             "payment with a memo of 16 bytes",
@@ -480,31 +483,4 @@ pub(crate) fn signed_grants(network: &NetworkId) -> Vec<(&'static str, Verified<
 /// The payee as a maker of receipts.
 pub(crate) fn signer() -> seal::receipt::Signer {
     seal::receipt::Signer { author: payee(), sealing: sealing("payee").public() }
-}
-
-/// X25519 public keys with which every agreement is zero.
-pub(crate) fn small_order_sealing_keys() -> Vec<(&'static str, SealingKey)> {
-    let one = |byte: u8| {
-        let mut key = [0; 32];
-        key[0] = byte;
-        SealingKey(key)
-    };
-    let p_plus = |byte: u8| {
-        let mut key = [0xff; 32];
-        (key[0], key[31]) = (byte, 0x7f);
-        SealingKey(key)
-    };
-    let hex = |text: &str| text.parse::<SealingKey>().unwrap();
-    vec![
-        ("0", one(0)),
-        ("1", one(1)),
-        ("p - 1", p_plus(0xec)),
-        ("p, a second spelling of 0", p_plus(0xed)),
-        ("p + 1, a second spelling of 1", p_plus(0xee)),
-        ("of order 8", hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")),
-        (
-            "of order 8, the other",
-            hex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
-        ),
-    ]
 }
