@@ -1,0 +1,175 @@
+//! Refunds: new entries that name what they return. One form spends its author's grant like a
+//! payment; the other has amount 0 and moves money out of the author's balance once the original
+//! has been posted. At most once per entry, never above it, only to its payer.
+
+use crate::bank::Work;
+use crate::event::Change;
+use crate::limits::REFUND_WAIT_SECONDS;
+use crate::state::{EntryState, Opened, Standing};
+use crate::transaction::{Key, Transaction};
+use alloc::vec;
+use alloc::vec::Vec;
+use hundi_ledger::id::{AuthorId, Hash};
+use hundi_ledger::money::Amount;
+use hundi_ledger::record::checkpoint::Outcome;
+
+/// What stands between a refund and being paid.
+enum Check {
+    Good,
+    Wait,
+    Reject,
+}
+
+impl Work<'_> {
+    pub(crate) fn pay_refund(&mut self, id: Hash, entry: &EntryState) {
+        let header = &entry.header.header;
+        let Some(Opened::Refund { payee, original, sum }) = entry.opened else { return };
+        let spends = !header.amount.is_zero();
+        let check = if sum.is_zero() || spends && header.amount != sum {
+            Check::Reject
+        } else if payee.bank != self.state().bank && spends {
+            // The original is in a log that another bank judges: this is a payment to it.
+            Check::Good
+        } else {
+            self.check_original(id, header.author, payee, original, sum)
+        };
+        match check {
+            Check::Reject => self.decide_as(id, Outcome::RejectedRefund),
+            Check::Wait => self.wait(id, entry),
+            Check::Good if spends => {
+                self.pay_from_reserve(id, entry);
+                self.mark_refunded(id);
+            }
+            Check::Good => self.pay_from_balance(id, entry, original, sum),
+        }
+    }
+
+    fn check_original(
+        &self,
+        refund: Hash,
+        author: AuthorId,
+        payee: AuthorId,
+        original: Hash,
+        sum: Amount,
+    ) -> Check {
+        let held = self.state().entries.get(&original);
+        let Some(held) = held.filter(|held| held.standing != Standing::HeaderOnly) else {
+            return Check::Wait;
+        };
+        let header = &held.header.header;
+        let mine = match held.opened {
+            Some(Opened::Payment { payee: paid, .. }) => paid == author && header.author == payee,
+            Some(Opened::Refund { .. }) => false,
+            None if held.standing == Standing::Unopened => return Check::Wait,
+            None => false,
+        };
+        let currency = |author: &AuthorId| Some(self.state().authors.get(&author.key)?.currency);
+        let first = held.refunded.is_none_or(|(by, _)| by == refund);
+        let fits = sum <= header.amount && currency(&author) == currency(&payee);
+        if !mine || !first || !fits || held.refused {
+            return Check::Reject;
+        }
+        match held.standing {
+            Standing::Decided(Outcome::Settled) => Check::Good,
+            Standing::Decided(_) => Check::Reject,
+            _ => Check::Wait,
+        }
+    }
+
+    /// The form that spends nothing: out of the author's balance to the original's payer.
+    fn pay_from_balance(&mut self, id: Hash, entry: &EntryState, original: Hash, sum: Amount) {
+        let author = entry.header.header.author;
+        let Some(currency) = self.state().authors.get(&author.key).map(|it| it.currency) else {
+            return;
+        };
+        let Some(payer) = self.key_of(&original).map(|key| self.author_id(key)) else { return };
+        let (from, to) = (self.account_of(&author), self.account_of(&payer));
+        let Ok(transaction) = Transaction::transfer(Key::Refund(id), currency, from, to, sum)
+        else {
+            return;
+        };
+        if self.state().books.check(&transaction).is_err() {
+            return self.wait(id, entry);
+        }
+        let change = Change::Decided { entry: id, outcome: Outcome::Settled, paid: Amount::ZERO };
+        self.record(change, vec![transaction]);
+        self.after_decision(id, sum);
+        self.mark_refunded(id);
+    }
+
+    /// Notes at its original that a settled refund returned part of it.
+    pub(crate) fn mark_refunded(&mut self, refund: Hash) {
+        let Some(entry) = self.state().entries.get(&refund) else { return };
+        let Some(Opened::Refund { original, sum, .. }) = entry.opened else { return };
+        let paid = matches!(
+            entry.standing,
+            Standing::Decided(Outcome::Settled) | Standing::Provisional { .. }
+        );
+        let held = self.state().entries.get(&original);
+        let unmarked = held.is_some_and(|held| held.refunded.is_none());
+        if paid && unmarked {
+            self.record(Change::Refunded { original, refund, sum }, Vec::new());
+        }
+    }
+
+    /// Whether a contested refund could still be paid: nobody refunded its original meanwhile.
+    pub(crate) fn refund_stands(&self, id: &Hash) -> bool {
+        let Some(entry) = self.state().entries.get(id) else { return false };
+        let Some(Opened::Refund { original, .. }) = entry.opened else { return true };
+        let held = self.state().entries.get(&original);
+        held.is_none_or(|held| held.refunded.is_none_or(|(by, _)| by == *id))
+    }
+
+    fn wait(&mut self, id: Hash, entry: &EntryState) {
+        if entry.standing != Standing::Waiting {
+            let until = self.now.saturating_add(REFUND_WAIT_SECONDS);
+            self.record(Change::RefundWaiting { entry: id, until }, Vec::new());
+        }
+    }
+
+    /// Tries again what waited for an original that was decided, or for a balance that grew.
+    pub(crate) fn retry_waiting(&mut self) {
+        loop {
+            let decided = core::mem::take(&mut self.decided);
+            let credited = core::mem::take(&mut self.credited);
+            if decided.is_empty() && credited.is_empty() {
+                return;
+            }
+            let state = self.state();
+            let grown = |id: &Hash, of_payee: bool| {
+                let Some(entry) = state.entries.get(id) else { return false };
+                let author = match entry.opened {
+                    Some(opened) if of_payee => opened.payee(),
+                    _ => entry.header.header.author,
+                };
+                credited.contains(&self.account_of(&author))
+            };
+            let mut refunds: Vec<Hash> = Vec::new();
+            for (original, waiting) in &state.refunds_waiting {
+                let all = decided.contains(original);
+                refunds.extend(waiting.iter().filter(|id| all || grown(id, false)));
+            }
+            let returns: Vec<Hash> =
+                state.returns_due.iter().filter(|id| grown(id, true)).copied().collect();
+            for id in refunds {
+                let standing = self.state().entries.get(&id).map(|entry| entry.standing);
+                if standing == Some(Standing::Waiting) {
+                    self.pay(id);
+                }
+            }
+            for id in returns {
+                self.return_posted(id);
+            }
+        }
+    }
+
+    /// Rejects refunds that have waited long enough.
+    pub(crate) fn lapse_refunds(&mut self) {
+        while let Some((until, id)) = self.state().refund_deadlines.first().copied() {
+            if until > self.now {
+                return;
+            }
+            self.decide_as(id, Outcome::RejectedRefund);
+        }
+    }
+}
