@@ -8,8 +8,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
+
+/// A database that is in use is tried again for two seconds.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a write waits until it would survive a power cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,18 +74,31 @@ impl DurableSled {
             move |source| BarrierError::Access { doing, path, source }
         };
         let config = config.path(dir).flush_every_ms(None);
-        let db = panic::catch_unwind(AssertUnwindSafe(|| config.open()))
-            .unwrap_or(Err(sled::Error::ReportableBug("sled panicked while opening".into())))
-            .map_err(sled_failed)?;
+        let mut attempts = 0;
+        let db = loop {
+            let opened = panic::catch_unwind(AssertUnwindSafe(|| config.open()))
+                .unwrap_or(Err(sled::Error::ReportableBug("sled panicked while opening".into())));
+            match opened {
+                Ok(db) => break db,
+                // An earlier handle's last thread may still hold the file, and so does for a moment every process
+                // that is being started by this one.
+                Err(error) if is_locked(&error) && attempts < LOCK_ATTEMPTS => {
+                    attempts += 1;
+                    thread::sleep(LOCK_PAUSE);
+                }
+                Err(error) if is_locked(&error) => {
+                    return Err(access("lock", dir)(io::ErrorKind::WouldBlock.into()));
+                }
+                Err(error) => return Err(sled_failed(error)),
+            }
+        };
         let path = dir.join("db");
         let file = File::open(&path).map_err(access("open", &path))?;
-        for name in ["db", "conf"] {
+        for (name, mode) in [("db", 0o600), ("conf", 0o600), ("blobs", 0o700), ("", 0o700)] {
             let path = dir.join(name);
-            fs::set_permissions(&path, Permissions::from_mode(0o600))
+            fs::set_permissions(&path, Permissions::from_mode(mode))
                 .map_err(access("set permissions of", &path))?;
         }
-        fs::set_permissions(dir, Permissions::from_mode(0o700))
-            .map_err(access("set permissions of", dir))?;
         let opened = DurableSled { db, file, dir: dir.to_path_buf(), barrier };
         opened.wait()?;
         if barrier == Barrier::Full {
@@ -115,6 +134,11 @@ impl DurableSled {
             source,
         })
     }
+}
+
+/// sled says only in words that another handle holds its file.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 /// Makes the names in a directory durable: a file that was created, renamed or removed in it stays so.

@@ -8,6 +8,8 @@ use std::io::{self, Read, Seek, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use super::barrier::{Barrier, BarrierError, DurableSled, sync_directory};
 use super::codec::{Header, Record};
@@ -18,6 +20,10 @@ use super::replay::{Segments, Sums, Verdict, beginning, corrupt, index_failed, r
 use super::salvage::salvage;
 use super::segment::{Segment, Step, fresh_key, list_segments, segment_path};
 use super::{Store, StoreOptions, Writer};
+
+/// A store that is in use is tried again for a second.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What [`Store::open`] found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,16 +116,24 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
         .mode(0o600)
         .open(&path)
         .map_err(Failure::at("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let readable =
-                file.read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
-            let pid = if readable { pid.trim().to_owned() } else { "unknown".to_owned() };
-            return Err(OpenError::Locked { dir: dir.to_path_buf(), pid });
+    let mut attempts = 0;
+    while let Err(error) = file.try_lock() {
+        match error {
+            // Its holder may be just about to end; and a process that is being started anywhere in this one holds
+            // every open file for a moment.
+            TryLockError::WouldBlock if attempts < LOCK_ATTEMPTS => {
+                attempts += 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            TryLockError::WouldBlock => {
+                let mut pid = String::new();
+                let readable = file.read_to_string(&mut pid).is_ok();
+                let known = readable && pid.trim().parse::<u32>().is_ok();
+                let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
+                return Err(OpenError::Locked { dir: dir.to_path_buf(), pid });
+            }
+            TryLockError::Error(error) => return Err(Failure::at("lock", &path)(error).into()),
         }
-        Err(TryLockError::Error(error)) => return Err(Failure::at("lock", &path)(error).into()),
     }
     let pid = format!("{}\n", std::process::id());
     file.set_len(0)
@@ -295,6 +309,7 @@ fn hopeless(error: &BarrierError) -> bool {
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::WouldBlock
     )
 }
 

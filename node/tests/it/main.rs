@@ -2,3 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod store;
+mod store_kill;
+mod store_model;
+mod store_power_cut;
+mod store_writer;

@@ -9,16 +9,16 @@ use hundi_node::store::{
     SUBJECT_BYTES_MAX, Store, StoreOptions, VALUE_BYTES_MAX, Write,
 };
 
-pub fn options() -> StoreOptions {
+pub(crate) fn options() -> StoreOptions {
     // Nothing here cuts the power; the rig in `store_power_cut.rs` does.
     StoreOptions { segment_bytes: 16 * 1024, barrier: Barrier::Off, ..StoreOptions::default() }
 }
 
-pub fn put(subject: &[u8], key: &[u8], value: &[u8]) -> Write {
+pub(crate) fn put(subject: &[u8], key: &[u8], value: &[u8]) -> Write {
     Write::Put { subject: subject.to_vec(), key: key.to_vec(), value: value.to_vec() }
 }
 
-pub fn delete(subject: &[u8], key: &[u8]) -> Write {
+pub(crate) fn delete(subject: &[u8], key: &[u8]) -> Write {
     Write::Delete { subject: subject.to_vec(), key: key.to_vec() }
 }
 
@@ -154,8 +154,11 @@ fn a_missing_or_damaged_index_is_rebuilt() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
     for n in 0..200u32 {
-        let key = (n % 50).to_le_bytes();
-        store.commit(&[put(b"s", &key, &[n as u8; 300]), delete(b"s", &[n as u8])]).unwrap();
+        let subject = (n % 50).to_le_bytes();
+        let key = [n as u8; 40];
+        store
+            .commit(&[put(&subject, &key, &[1; 300]), delete(&subject, &[n as u8 / 2; 40])])
+            .unwrap();
     }
     let contents = |store: &Store| {
         let mut all = Vec::new();
@@ -172,9 +175,13 @@ fn a_missing_or_damaged_index_is_rebuilt() {
         ("zeroed", &|| fs::write(index.join("db"), vec![0; 1 << 20]).unwrap()),
         ("cut", &|| {
             let bytes = fs::read(index.join("db")).unwrap();
-            fs::write(index.join("db"), &bytes[..bytes.len() / 3]).unwrap();
+            fs::write(index.join("db"), &bytes[..1000]).unwrap();
         }),
-        ("its configuration overwritten", &|| fs::write(index.join("conf"), b"?").unwrap()),
+        ("scribbled over", &|| {
+            let mut bytes = fs::read(index.join("db")).unwrap();
+            bytes.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x55);
+            fs::write(index.join("db"), bytes).unwrap();
+        }),
     ];
     for (what, damage) in damages {
         damage();
