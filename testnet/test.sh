@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# The test command of the README: `bash testnet/test.sh`. Installs what it needs, runs every check
+# in order, stops at the first failure, and says how long each took.
+#
+# Needs Rust (through rustup, or a Rust that has the parts listed below) and a C compiler. Run as
+# root it also cuts the power under a file system of its own and puts nodes into network
+# namespaces; the tests that need this say so when they cannot.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+DENY_VERSION=0.20.2
+BARE_TARGET=x86_64-unknown-none
+DECIDING=(-p hundi-ledger -p hundi-engine -p hundi-journal)
+
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+tools="$target/tools/cargo-deny-$DENY_VERSION"
+logs="$target/test-logs"
+mkdir -p "$logs"
+
+started=$SECONDS
+done_stages=()
+
+# stage NAME COMMAND...: runs it, keeps what it printed, and remembers how long it took.
+stage() {
+    local name=$1 from=$SECONDS
+    shift
+    echo "== $name: $*"
+    if ! "$@" 2>&1 | tee "$logs/$name.log"; then
+        echo "== $name: FAILED after $((SECONDS - from)) s"
+        echo "hundi: FAILED at $name after $((SECONDS - started)) s (log: $logs/$name.log)"
+        exit 1
+    fi
+    done_stages+=("$(printf '%-8s %5d s' "$name" "$((SECONDS - from))")")
+    echo "== $name: ok in $((SECONDS - from)) s"
+}
+
+# What the compiler's own installer brings: lints, formatting, and a target without std.
+rust_parts() {
+    if command -v rustup >/dev/null; then
+        local part
+        for part in clippy rustfmt; do
+            cargo "${part/rustfmt/fmt}" --version >/dev/null 2>&1 ||
+                rustup component add "$part" || return 1
+        done
+        [ -d "$(rustc --print target-libdir --target "$BARE_TARGET")" ] ||
+            rustup target add "$BARE_TARGET"
+    elif ! [ -d "$(rustc --print target-libdir --target "$BARE_TARGET")" ]; then
+        echo "this Rust lacks the target $BARE_TARGET, and there is no rustup to add it" >&2
+        return 1
+    fi
+}
+
+# What the power-cut and mDNS tests run as root: ext4 tools, mount, network namespaces.
+system_parts() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    local missing=()
+    command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
+    command -v mount >/dev/null || missing+=(mount)
+    command -v ip >/dev/null || missing+=(iproute2)
+    command -v cc >/dev/null || missing+=(build-essential)
+    [ ${#missing[@]} = 0 ] && return 0
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# cargo-deny, unoptimised: it compiles in a third of the time and runs for seconds.
+deny_part() {
+    [ -x "$tools/bin/cargo-deny" ] && return 0
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$target/tools/build" cargo install --locked --debug \
+        --no-default-features --root "$tools" --version "$DENY_VERSION" cargo-deny
+    rm -rf "$target/tools/build"
+}
+
+install_parts() {
+    system_parts && rust_parts && deny_part
+}
+
+demo() {
+    "$target/debug/hundi-testnet" demo --json
+}
+
+stage install install_parts
+stage fmt cargo fmt --all --check
+stage deny "$tools/bin/cargo-deny" --log-level error check bans licenses sources
+stage no_std cargo check "${DECIDING[@]}" --target "$BARE_TARGET"
+stage clippy cargo clippy --workspace --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" stage doc cargo doc --workspace --no-deps
+stage build cargo build --workspace --all-targets
+stage test cargo test --workspace --no-fail-fast
+stage demo demo
+
+passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/test.log")
+echo
+printf '%s\n' "${done_stages[@]}"
+echo "hundi: all ${#done_stages[@]} stages ok, $passed tests passed, in $((SECONDS - started)) s"
