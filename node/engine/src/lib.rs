@@ -1,4 +1,29 @@
 //! Decides: one whole device of the hundi mesh, minus IO.
+//!
+//! [`Engine::handle`] takes the time, fresh entropy and one [`Input`], and returns what the driver
+//! does next, as [`Outputs`]. The engine owns the replica, the wallet and the links' sessions; it
+//! leaves sockets, files, clocks and randomness to whoever drives it. `DESIGN.md` §10 states the
+//! contract, [`output`] what it asks of a driver.
 #![no_std]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 extern crate alloc;
+
+mod cache;
+mod engine;
+pub mod input;
+pub mod limits;
+mod links;
+mod load;
+mod message;
+pub mod output;
+mod prove;
+mod relay;
+mod step;
+pub mod wallet;
+
+pub use engine::{Config, Engine, Keys, Status};
+pub use input::{Command, Input, LinkId};
+pub use links::Peer;
+pub use load::LoadError;
+pub use output::{Answer, Event, Output, Outputs, Payload, Verdict, Write};

@@ -1,0 +1,405 @@
+//! Links: what is said when one comes up, whose sync session runs on it, what its peer has proved,
+//! and how much of its misbehaviour is borne.
+
+use crate::engine::Engine;
+use crate::input::LinkId;
+use crate::limits::{
+    LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS, MISBEHAVIOUR_MAX, OWN_PUSHES_MAX, STRANGER_ITEM_MS,
+    STRANGER_ITEMS_MAX, SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
+};
+use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN};
+use crate::output::{CloseReason, Event, Output, Payload, Published};
+use crate::prove;
+use crate::relay::{Offered, Source};
+use crate::step::Step;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use hundi_ledger::id::{AuthorId, Hash};
+use hundi_ledger::offer::Offer;
+use hundi_ledger::record::item::Item;
+use hundi_ledger::replica::Key;
+use hundi_ledger::sync::{Config as SyncConfig, Out, Session, SyncError, TAG_ITEM};
+
+/// A live link.
+pub(crate) struct Link {
+    handshake_hash: [u8; 32],
+    initiator: bool,
+    pub(crate) gossip: bool,
+    session: Option<Session>,
+    /// Something went over the session that runs.
+    busy: bool,
+    heard_ms: u64,
+    next_sync_ms: u64,
+    quiet: u32,
+    in_sync: Option<bool>,
+    /// What the cache has offered here, between sessions.
+    offered: BTreeSet<Hash>,
+    /// Own items pushed here.
+    pushed: BTreeSet<Key>,
+    proven: Option<AuthorId>,
+    misbehaviour: u32,
+    forgiven_ms: u64,
+    stranger_items: u32,
+    stranger_ms: u64,
+}
+
+/// A peer, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The link.
+    pub link: LinkId,
+    /// Whether this end opened it.
+    pub initiator: bool,
+    /// Whose key the peer has proved to hold, if that key is certified.
+    pub author: Option<AuthorId>,
+    /// Whether the last session ended in sync; none before the first has ended.
+    pub in_sync: Option<bool>,
+    /// Whether a session is running.
+    pub syncing: bool,
+}
+
+impl Link {
+    pub(crate) fn new(
+        now_ms: u64,
+        handshake_hash: [u8; 32],
+        initiator: bool,
+        gossip: bool,
+    ) -> Self {
+        Self {
+            handshake_hash,
+            initiator,
+            gossip,
+            session: None,
+            busy: false,
+            heard_ms: now_ms,
+            next_sync_ms: now_ms,
+            quiet: 0,
+            in_sync: None,
+            offered: BTreeSet::new(),
+            pushed: BTreeSet::new(),
+            proven: None,
+            misbehaviour: 0,
+            forgiven_ms: now_ms,
+            stranger_items: STRANGER_ITEMS_MAX,
+            stranger_ms: now_ms,
+        }
+    }
+
+    /// Drops the session that runs, keeping what its cache has offered.
+    pub(crate) fn end_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.offered = session.into_offered();
+        }
+    }
+
+    /// Takes one item from the budget of a peer that has proved no certified key.
+    fn spend_stranger_item(&mut self, now_ms: u64) -> bool {
+        let earned = now_ms.saturating_sub(self.stranger_ms) / STRANGER_ITEM_MS;
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+            self.stranger_items =
+                self.stranger_items.saturating_add(earned).min(STRANGER_ITEMS_MAX);
+            self.stranger_ms = now_ms;
+        }
+        match self.stranger_items.checked_sub(1) {
+            Some(left) => {
+                self.stranger_items = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Counts one point of misbehaviour; returns whether the link is to be closed.
+    fn misbehaves(&mut self, now_ms: u64) -> bool {
+        let forgiven = now_ms.saturating_sub(self.forgiven_ms) / MISBEHAVIOUR_FORGIVEN_MS;
+        if forgiven > 0 {
+            let forgiven = u32::try_from(forgiven).unwrap_or(u32::MAX);
+            self.misbehaviour = self.misbehaviour.saturating_sub(forgiven);
+            self.forgiven_ms = now_ms;
+        }
+        self.misbehaviour += 1;
+        self.misbehaviour >= MISBEHAVIOUR_MAX
+    }
+}
+
+impl Engine {
+    pub(crate) fn link_up(&mut self, step: &mut Step<'_>, id: LinkId, link: Link) {
+        if self.links.len() >= LINKS_MAX && !self.links.contains_key(&id) {
+            return step.say(Output::CloseLink { link: id, reason: CloseReason::TooManyLinks });
+        }
+        if let Some(wallet) = self.wallet.as_ref().filter(|wallet| !wallet.log.is_stopped())
+            && self.config.prove_links
+        {
+            let Link { handshake_hash, initiator, .. } = &link;
+            let (author, key) = (wallet.keys.author, &wallet.keys.signing);
+            let signature = prove::sign(&self.network, handshake_hash, *initiator, &author, key);
+            let message = Message::Prove(Prove { author, signature }).encode();
+            step.send(id, Payload::Message(message));
+        }
+        let initiator = link.initiator;
+        self.links.insert(id, link);
+        if initiator {
+            self.start_session(step, id);
+        }
+        self.offer_again(step, id);
+    }
+
+    pub(crate) fn message(&mut self, step: &mut Step<'_>, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.heard_ms = step.now_ms;
+        match bytes.first() {
+            Some(&TAG_ITEM) if link.session.is_none() => {
+                let published = self.take(step, &bytes[1..], Source::Link(id));
+                self.judge_published(step, id, published);
+            }
+            Some(1..=TAG_SYNC_LAST) => self.sync_message(step, id, bytes),
+            _ => match Message::decode(bytes) {
+                Ok(Message::Offer(offer)) => self.offered(step, id, offer),
+                Ok(Message::Reply(Reply::Receipt(item))) => {
+                    let published = self.take(step, &item, Source::Link(id));
+                    self.judge_published(step, id, published);
+                }
+                Ok(Message::Reply(Reply::NotNow { entry, reason })) => {
+                    self.not_now_arrived(step, &entry, reason);
+                }
+                Ok(Message::Prove(prove)) => self.proved(step, id, prove),
+                Err(_) => self.misbehaved(step, id),
+            },
+        }
+    }
+
+    fn judge_published(&mut self, step: &mut Step<'_>, id: LinkId, published: Published) {
+        if published == Published::Invalid {
+            self.misbehaved(step, id);
+        }
+    }
+
+    fn misbehaved(&mut self, step: &mut Step<'_>, id: LinkId) {
+        let closes = self.links.get_mut(&id).is_some_and(|link| link.misbehaves(step.now_ms));
+        if closes {
+            self.links.remove(&id);
+            step.say(Output::CloseLink { link: id, reason: CloseReason::Misbehaviour });
+        }
+    }
+
+    fn offered(&mut self, step: &mut Step<'_>, id: LinkId, offer: Offer) {
+        for record in offer.records.iter() {
+            let published = self.take(step, record, Source::Link(id));
+            self.judge_published(step, id, published);
+        }
+        match Item::decode(&self.network, &offer.entry) {
+            Ok(Item::Entry(entry)) => {
+                let how = Offered { offered: true, previous: offer.previous };
+                let published = self.take_entry(step, entry, how, Source::Link(id));
+                self.judge_published(step, id, published);
+            }
+            _ => self.misbehaved(step, id),
+        }
+    }
+
+    fn proved(&mut self, step: &mut Step<'_>, id: LinkId, prove: Prove) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Prove { author, signature } = prove;
+        let theirs = !link.initiator;
+        if !prove::holds(&self.network, &link.handshake_hash, theirs, &author, &signature) {
+            return self.misbehaved(step, id);
+        }
+        link.proven = Some(author);
+        step.event(Event::LinkProved { link: id, author });
+    }
+
+    /// Whose key the peer has proved, if it is certified by now.
+    pub(crate) fn proven_peer(&self, id: LinkId) -> Option<AuthorId> {
+        let author = self.links.get(&id)?.proven?;
+        self.is_certified(&author).then_some(author)
+    }
+
+    /// Sends an item, unless it is somebody else's and the peer's budget is used up.
+    pub(crate) fn send_item(&mut self, step: &mut Step<'_>, id: LinkId, key: Key) {
+        let others = match key {
+            Key::Entry(author, _) | Key::Receipt(author, _) => !self.is_own(&author, &key),
+            _ => false,
+        };
+        let stranger = others && self.proven_peer(id).is_none();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if stranger && !link.spend_stranger_item(step.now_ms) {
+            return;
+        }
+        step.send(id, Payload::Item(key));
+        if let Key::Entry(_, entry) = key {
+            self.carried(step, id, &entry);
+        }
+    }
+
+    fn start_session(&mut self, step: &mut Step<'_>, id: LinkId) {
+        let force = step.draw()[0] % SYNC_FORCED_ONE_IN == 0;
+        self.open_session(step, id, force);
+    }
+
+    fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
+        let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.end_session();
+        let config = SyncConfig {
+            own,
+            // The budget of strangers is kept where items are sent, pushed ones included.
+            others_items_max: usize::MAX,
+            force,
+            offered: core::mem::take(&mut link.offered),
+        };
+        let hash = &link.handshake_hash;
+        let (session, outs) = Session::open(link.initiator, hash, &self.replica, config);
+        link.session = Some(session);
+        link.busy = false;
+        self.sync_outs(step, id, outs);
+    }
+
+    fn sync_message(&mut self, step: &mut Step<'_>, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get(&id) else { return };
+        if bytes.first() == Some(&TAG_SYNC_OPEN) {
+            // Sessions are opened from one side only; the newer one replaces what runs.
+            if link.initiator {
+                return self.misbehaved(step, id);
+            }
+            self.open_session(step, id, false);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        // Without a session this is what was under way when the last one ended.
+        let Some(session) = &mut link.session else { return };
+        match session.handle(bytes, &self.replica) {
+            Ok(outs) => self.sync_outs(step, id, outs),
+            Err(error) => {
+                link.end_session();
+                self.schedule(step, id);
+                // A message of a replaced session may be late: that is nobody's fault.
+                if matches!(error, SyncError::Decode(_)) {
+                    self.misbehaved(step, id);
+                }
+            }
+        }
+    }
+
+    fn sync_outs(&mut self, step: &mut Step<'_>, id: LinkId, outs: Vec<Out>) {
+        for out in outs {
+            match out {
+                Out::Send(message) => step.send(id, Payload::Message(message)),
+                Out::SendItem(key) => {
+                    self.mark_busy(id);
+                    self.send_item(step, id, key);
+                }
+                Out::Received(item) => {
+                    self.mark_busy(id);
+                    let published = self.take(step, &item, Source::Link(id));
+                    self.judge_published(step, id, published);
+                }
+                Out::Done { in_sync } => self.session_done(step, id, in_sync),
+            }
+        }
+    }
+
+    fn mark_busy(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.busy = true;
+        }
+    }
+
+    fn session_done(&mut self, step: &mut Step<'_>, id: LinkId, in_sync: bool) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.end_session();
+        link.in_sync = Some(in_sync);
+        link.quiet = if in_sync && !link.busy { link.quiet.saturating_add(1) } else { 0 };
+        step.event(Event::Synced { link: id, in_sync });
+        self.schedule(step, id);
+        if in_sync {
+            self.all_carried(step, id);
+        }
+        self.push_own(step, id);
+    }
+
+    /// Own items that no session carries: entries outside every core, and receipts; once per link.
+    fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
+        let keys: Vec<Key> = match self.links.get(&id) {
+            Some(link) => {
+                let fresh = self.own_keys().into_iter().filter(|key| !link.pushed.contains(key));
+                fresh.filter(|key| !self.is_core(key)).take(OWN_PUSHES_MAX).collect()
+            }
+            None => return,
+        };
+        for key in keys {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.pushed.insert(key);
+            }
+            self.send_item(step, id, key);
+        }
+    }
+
+    /// Whether an entry is in the core, which sessions carry by themselves.
+    pub(crate) fn is_core(&self, key: &Key) -> bool {
+        let Key::Entry(author, id) = key else { return false };
+        let known = self.replica.author(author);
+        known.is_some_and(|known| known.entries().any(|claim| claim.id == *id))
+    }
+
+    /// When the next session on a link is due: the interval, doubled while nothing happens, within
+    /// a quarter either way, so that nodes do not all speak at once.
+    fn schedule(&mut self, step: &mut Step<'_>, id: LinkId) {
+        let jitter = u64::from(step.draw()[0]);
+        let interval = self.config.sync_interval_ms;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let backed_off = interval.saturating_mul(1 << link.quiet.min(SYNC_BACKOFF_MAX));
+        let spread = backed_off / 2 * jitter / 255;
+        let wait = (backed_off - backed_off / 4).saturating_add(spread);
+        link.next_sync_ms = step.now_ms.saturating_add(wait);
+    }
+
+    pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.initiator && link.due_ms() <= step.now_ms)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.heard_ms = step.now_ms;
+            }
+            self.start_session(step, id);
+        }
+        self.judge_waiting(step, None);
+    }
+
+    /// Says when the next tick is due.
+    pub(crate) fn wake(&mut self, step: &mut Step<'_>) {
+        let initiated = self.links.values().filter(|link| link.initiator);
+        let syncs = initiated.map(Link::due_ms).min();
+        // Time alone may let a waiting payment be judged.
+        let waits = self.has_waiting().then(|| step.now_ms.saturating_add(10_000));
+        if let Some(ms) = syncs.into_iter().chain(waits).min() {
+            step.say(Output::WakeAt { ms });
+        }
+    }
+
+    /// The peers, by link.
+    pub fn peers(&self) -> Vec<Peer> {
+        let peer = |(id, link): (&LinkId, &Link)| Peer {
+            link: *id,
+            initiator: link.initiator,
+            author: self.proven_peer(*id),
+            in_sync: link.in_sync,
+            syncing: link.session.is_some(),
+        };
+        self.links.iter().map(peer).collect()
+    }
+}
+
+impl Link {
+    /// When something is to be done here: the next session, or a new one in place of one on which
+    /// nothing is heard.
+    fn due_ms(&self) -> u64 {
+        match self.session {
+            Some(_) => self.heard_ms.saturating_add(SYNC_STALL_MS),
+            None => self.next_sync_ms,
+        }
+    }
+}

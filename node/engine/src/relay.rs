@@ -1,0 +1,266 @@
+//! Taking items in, whatever way they came: decoded, looked at cheaply, verified, applied, stored,
+//! forwarded where they are news, and shown to the wallet.
+
+use crate::engine::Engine;
+use crate::input::LinkId;
+use crate::output::{Event, Output, Published};
+use crate::step::Step;
+use hundi_ledger::id::AuthorId;
+use hundi_ledger::limits::CACHE_ENTRIES_PER_AUTHOR_MAX;
+use hundi_ledger::record::Signed;
+use hundi_ledger::record::entry::{Entry, SignedHeader};
+use hundi_ledger::record::item::{Item, Subject};
+use hundi_ledger::record::proof::{Claim, Proof};
+use hundi_ledger::record::receipt::Receipt;
+use hundi_ledger::replica::author::Refusal;
+use hundi_ledger::replica::{Change, Key, Status};
+use hundi_ledger::trust::{VerifiedItem, VerifyError};
+
+/// Where an item came from; it is not sent back there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Link(LinkId),
+    /// The transport forwards it by itself, once accepted.
+    Gossip,
+    Local,
+}
+
+impl Source {
+    pub(crate) fn link(self) -> Option<LinkId> {
+        match self {
+            Source::Link(link) => Some(link),
+            Source::Gossip | Source::Local => None,
+        }
+    }
+}
+
+/// How an entry came, besides its source.
+#[derive(Default)]
+pub(crate) struct Offered {
+    /// Its payer wants an answer on the link.
+    pub(crate) offered: bool,
+    /// The header before it.
+    pub(crate) previous: Option<SignedHeader>,
+}
+
+impl From<Status> for Published {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Stored | Status::Cached => Published::Taken,
+            Status::Known | Status::Decided => Published::Known,
+            Status::MissingGrant => Published::Uncertified,
+            Status::BeyondWindow | Status::Refused => Published::NotCarried,
+        }
+    }
+}
+
+impl From<VerifyError> for Published {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::UnknownCertificate { .. } => Published::Uncertified,
+            VerifyError::UnknownBank(_)
+            | VerifyError::Role { .. }
+            | VerifyError::Rule(_)
+            | VerifyError::Signature(_) => Published::Invalid,
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn take(&mut self, step: &mut Step<'_>, bytes: &[u8], source: Source) -> Published {
+        match Item::decode(&self.network, bytes) {
+            Err(_) => Published::Invalid,
+            Ok(Item::Entry(entry)) => self.take_entry(step, entry, Offered::default(), source),
+            Ok(Item::Receipt(receipt)) => self.take_receipt(step, receipt, source),
+            Ok(Item::Proof(proof)) => self.take_proof(step, proof, source),
+            Ok(item) => self.take_record(step, item, source),
+        }
+    }
+
+    fn take_record(&mut self, step: &mut Step<'_>, item: Item, source: Source) -> Published {
+        let subject = item.subject();
+        let verified = match self.replica.trust().verify(item) {
+            Ok(verified) => verified,
+            Err(error) => return error.into(),
+        };
+        let status = self.apply(step, verified, source);
+        if status.is_new() {
+            self.news(step, subject);
+        }
+        status.into()
+    }
+
+    fn take_proof(&mut self, step: &mut Step<'_>, proof: Proof, source: Source) -> Published {
+        let author = proof.author();
+        // Before the costly part: who is not certified or proven already needs no proof.
+        if !self.is_certified(&author) {
+            return Published::Uncertified;
+        }
+        if self.replica.author(&author).is_some_and(|known| known.proof().is_some()) {
+            return Published::Known;
+        }
+        let Ok(proof) = proof.verify() else { return Published::Invalid };
+        let status = self.apply(step, VerifiedItem::Proof(proof), source);
+        self.news(step, Subject::Author(author));
+        status.into()
+    }
+
+    fn take_receipt(
+        &mut self,
+        step: &mut Step<'_>,
+        receipt: Signed<Receipt>,
+        source: Source,
+    ) -> Published {
+        let certified = self.is_certified(&receipt.signer);
+        let awaited = self.awaits_receipt(&receipt.signer);
+        if !certified && !awaited {
+            return Published::Uncertified;
+        }
+        let item = match self.replica.trust().verify(Item::Receipt(receipt)) {
+            Ok(item) => item,
+            Err(error) => return error.into(),
+        };
+        if awaited && let VerifiedItem::Receipt(receipt) = &item {
+            self.receipt_arrived(step, receipt);
+        }
+        if !certified {
+            return Published::Uncertified;
+        }
+        self.apply(step, item, source).into()
+    }
+
+    pub(crate) fn take_entry(
+        &mut self,
+        step: &mut Step<'_>,
+        entry: Entry,
+        how: Offered,
+        source: Source,
+    ) -> Published {
+        let author = entry.header().author;
+        let claim = Claim::of(entry.header(), entry.id());
+        let foreign = self.is_foreign(&author, &claim);
+        let known = self.replica.author(&author).is_some_and(|author| author.holds(&claim));
+        if known && !foreign && !how.offered {
+            return Published::Known;
+        }
+        let opened = self.open_entry(&entry);
+        let refusal = self.refuses(&author, &claim);
+        // Before the costly part: what is neither carried nor of use here is not verified.
+        let wanted = foreign || opened.is_some() || self.config.intake && refusal.is_some();
+        if (known || refusal.is_some()) && !wanted {
+            return refusal.map_or(Published::Known, Published::from);
+        }
+        if refusal == Some(Status::MissingGrant) && !foreign && !self.is_certified(&author) {
+            return Published::Uncertified;
+        }
+        let Ok(entry) = entry.verify() else { return Published::Invalid };
+        if foreign {
+            self.stop(step);
+        }
+        let status = match refusal {
+            _ if known => Status::Known,
+            Some(refusal) => refusal,
+            None => self.apply(step, VerifiedItem::Entry(entry.clone()), source),
+        };
+        if self.config.intake && !known && !status.is_new() {
+            step.event(Event::Intake { bytes: Item::Entry((*entry).clone()).encode() });
+        }
+        if let Some(opened) = opened {
+            self.receive(step, entry, opened, how, source.link());
+        }
+        if status.is_new() {
+            self.news(step, Subject::Author(author));
+        }
+        status.into()
+    }
+
+    /// What the replica would say to an entry that it does not hold, if it would not take it.
+    fn refuses(&self, author: &AuthorId, claim: &Claim) -> Option<Status> {
+        let Some(known) = self.replica.author(author) else { return Some(Status::MissingGrant) };
+        let bank_time = self.replica.bank_time(author.bank);
+        match known.admits(self.replica.trust(), bank_time, claim) {
+            Ok(()) => None,
+            Err(Refusal::Proven | Refusal::Disputed) => {
+                let full = known.cached().count() >= CACHE_ENTRIES_PER_AUTHOR_MAX;
+                full.then_some(Status::BeyondWindow)
+            }
+            Err(refusal) => Some(refusal.into()),
+        }
+    }
+
+    pub(crate) fn is_certified(&self, author: &AuthorId) -> bool {
+        let bank_time = self.replica.bank_time(author.bank);
+        let known = self.replica.author(author);
+        known.is_some_and(|known| known.is_certified(self.replica.trust(), bank_time))
+    }
+
+    /// Whether the replica holds what belongs under a key of an entry.
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        let Key::Entry(author, id) = key else { return false };
+        self.replica.author(author).is_some_and(|known| {
+            known.cached().any(|claim| claim.id == *id)
+                || known.entries().any(|claim| claim.id == *id)
+        })
+    }
+
+    /// Applies a verified item, stores what changed, and forwards what is new.
+    pub(crate) fn apply(
+        &mut self,
+        step: &mut Step<'_>,
+        item: VerifiedItem,
+        source: Source,
+    ) -> Status {
+        let applied = self.replica.apply(item, step);
+        let mut fresh = alloc::vec::Vec::new();
+        for change in applied.changes {
+            match &change {
+                Change::Put { key, .. } => fresh.push(*key),
+                Change::Delete { key } => {
+                    if self.wallet.as_ref().is_some_and(|wallet| wallet.keeps(key)) {
+                        continue;
+                    }
+                }
+            }
+            step.change(change);
+        }
+        for key in fresh {
+            // What this very item made the replica drop again is not worth telling.
+            if matches!(step.pending.get(&key), Some((_, Some(_)))) {
+                step.event(Event::ItemNew { key });
+                self.forward(step, key, source);
+            }
+        }
+        if let Some(author) = applied.proven {
+            step.event(Event::Proven { author });
+        }
+        if let Some(fault) = applied.fault {
+            self.note_fault(step, fault);
+        }
+        applied.status
+    }
+
+    /// Gossips an item, and pushes it on the links that gossip does not reach.
+    pub(crate) fn forward(&mut self, step: &mut Step<'_>, key: Key, source: Source) {
+        if source != Source::Gossip && self.links.values().any(|link| link.gossip) {
+            step.say(Output::Publish { after: 0, key });
+        }
+        let targets: alloc::vec::Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(id, link)| !link.gossip && source.link() != Some(**id))
+            .map(|(id, _)| *id)
+            .collect();
+        for link in targets {
+            self.send_item(step, link, key);
+        }
+    }
+
+    /// Something about a subject is new: payments may be decided, and verdicts given, that waited.
+    pub(crate) fn news(&mut self, step: &mut Step<'_>, subject: Subject) {
+        if let Subject::Author(author) = subject {
+            self.check_own_key(step, &author);
+        }
+        self.update(step, subject);
+        self.judge_waiting(step, Some(subject));
+    }
+}

@@ -1,0 +1,2 @@
+//! The engine through its public interface.
+#![allow(clippy::unwrap_used, missing_docs)]
