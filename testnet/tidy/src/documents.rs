@@ -17,6 +17,9 @@ const NOT_THERE: &str = "## What is not there yet";
 const FOLDERS: [&str; 6] =
     ["ledger/", "transports/", "node/", "settlement-gateway/", "testnet/", "docs/"];
 
+/// This crate, whose tests name documents that are not there.
+const OWN: &str = "testnet/tidy/";
+
 /// Every relative link leads to a file, and to a heading of it where it names one.
 pub fn check_links(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -58,6 +61,23 @@ pub fn check_paths(tree: &Tree) -> Vec<Finding> {
                 if tree.has(name) != wanted {
                     let what = if wanted { "does not exist" } else { "is there by now" };
                     findings.push(Finding::new(path, number, format!("{name} {what}")));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// Every document that a source file names (`docs/….md`) exists.
+pub fn check_mentions(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in tree.texts_ending(".rs") {
+        for (at, line) in text.lines().enumerate() {
+            let words = line.split(|it: char| !(it.is_alphanumeric() || "/.-_".contains(it)));
+            let named = words.map(|word| word.trim_end_matches('.'));
+            for name in named.filter(|name| name.starts_with("docs/") && name.ends_with(".md")) {
+                if !tree.has(name) && !path.starts_with(OWN) {
+                    findings.push(Finding::new(path, at + 1, format!("{name} does not exist")));
                 }
             }
         }
@@ -266,6 +286,16 @@ mod tests {
             "docs/architecture.md:2: node/src/gone.rs does not exist\n\
              docs/architecture.md:4: ledger/src/a.rs is there by now\n"
         );
+    }
+
+    #[test]
+    fn a_document_that_only_a_comment_knows_is_found() {
+        let tree = Tree::of(&[
+            ("docs/a.md", ""),
+            ("b/src/c.rs", "//! See docs/a.md. Not `docs/gone.md`.\nlet d = \"(docs/a.md)\";"),
+        ]);
+        let found = report(check_mentions(&tree));
+        assert_eq!(found, "b/src/c.rs:1: docs/gone.md does not exist\n");
     }
 
     #[test]

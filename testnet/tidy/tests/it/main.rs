@@ -69,6 +69,11 @@ fn paths_in_documents_exist() {
 }
 
 #[test]
+fn documents_named_in_the_source_exist() {
+    clean(documents::check_mentions);
+}
+
+#[test]
 fn every_document_is_reachable_from_the_readme() {
     clean(documents::check_reachable);
 }
