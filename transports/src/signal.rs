@@ -29,26 +29,24 @@ pub enum Signal {
 pub enum Farewell {
     /// It closed the link or stopped.
     Closed,
-    /// A newer link of the same two peers took the place of this one.
-    Replaced,
-    /// The receiver is not among the peers that the sender may reach.
-    NotReachable,
     /// The receiver broke the link protocol.
     Misbehaved,
 }
 
 impl Farewell {
-    /// What a sender says when its end of a link ends for `reason`; `None` where there is nobody
-    /// left to say it to.
+    /// What a sender says when its end of a link ends for `reason`. `None` where nobody is left to
+    /// say it to, or where the link is torn down at once.
     pub fn of(reason: CloseReason) -> Option<Self> {
         match reason {
             CloseReason::ClosedHere | CloseReason::Stopped | CloseReason::Exhausted => {
                 Some(Farewell::Closed)
             }
-            CloseReason::Replaced => Some(Farewell::Replaced),
-            CloseReason::NotReachable => Some(Farewell::NotReachable),
             CloseReason::Misbehaved => Some(Farewell::Misbehaved),
-            CloseReason::ClosedThere | CloseReason::Cut | CloseReason::Silent => None,
+            CloseReason::ClosedThere
+            | CloseReason::Cut
+            | CloseReason::Silent
+            | CloseReason::NotReachable
+            | CloseReason::Replaced => None,
         }
     }
 
@@ -56,8 +54,6 @@ impl Farewell {
     pub fn reason(self) -> CloseReason {
         match self {
             Farewell::Closed | Farewell::Misbehaved => CloseReason::ClosedThere,
-            Farewell::Replaced => CloseReason::Replaced,
-            Farewell::NotReachable => CloseReason::NotReachable,
         }
     }
 }
@@ -113,9 +109,7 @@ pub fn decode(bytes: &[u8]) -> Result<Signal, DecodeError> {
         [MESSAGE, message @ ..] => Ok(Signal::Message(message.to_vec())),
         [KEEP_ALIVE] => Ok(Signal::KeepAlive),
         [GOODBYE, 0] => Ok(Signal::Goodbye(Farewell::Closed)),
-        [GOODBYE, 1] => Ok(Signal::Goodbye(Farewell::Replaced)),
-        [GOODBYE, 2] => Ok(Signal::Goodbye(Farewell::NotReachable)),
-        [GOODBYE, 3] => Ok(Signal::Goodbye(Farewell::Misbehaved)),
+        [GOODBYE, 1] => Ok(Signal::Goodbye(Farewell::Misbehaved)),
         _ => Err(DecodeError::Unknown),
     }
 }
@@ -123,9 +117,7 @@ pub fn decode(bytes: &[u8]) -> Result<Signal, DecodeError> {
 fn farewell_byte(farewell: Farewell) -> u8 {
     match farewell {
         Farewell::Closed => 0,
-        Farewell::Replaced => 1,
-        Farewell::NotReachable => 2,
-        Farewell::Misbehaved => 3,
+        Farewell::Misbehaved => 1,
     }
 }
 
@@ -146,8 +138,7 @@ mod tests {
 
     #[test]
     fn every_signal_comes_back() {
-        let farewells =
-            [Farewell::Closed, Farewell::Replaced, Farewell::NotReachable, Farewell::Misbehaved];
+        let farewells = [Farewell::Closed, Farewell::Misbehaved];
         let mut signals: Vec<Signal> = farewells.map(Signal::Goodbye).to_vec();
         signals.push(Signal::KeepAlive);
         signals.push(Signal::Message(vec![3; MESSAGE_BYTES_MAX]));
@@ -162,7 +153,7 @@ mod tests {
         assert_eq!(decode(&[MESSAGE]), Err(DecodeError::Empty));
         assert_eq!(decode(&[KEEP_ALIVE, 0]), Err(DecodeError::Unknown));
         assert_eq!(decode(&[GOODBYE]), Err(DecodeError::Unknown));
-        assert_eq!(decode(&[GOODBYE, 4]), Err(DecodeError::Unknown));
+        assert_eq!(decode(&[GOODBYE, 2]), Err(DecodeError::Unknown));
         assert_eq!(decode(&[GOODBYE, 0, 0]), Err(DecodeError::Unknown));
         assert_eq!(decode(&[3, 1]), Err(DecodeError::Unknown));
         let bytes = SIGNAL_BYTES_MAX + 1;

@@ -210,11 +210,14 @@ where
         let reading = read_link(&mut reader, link, context);
         let writing = write_link(&mut write, &mut admitted);
         let too_late = async {
-            ordered(&mut orders).await;
-            sleep(GOODBYE_TIMEOUT).await;
+            if Farewell::of(ordered(&mut orders).await).is_some() {
+                sleep(GOODBYE_TIMEOUT).await;
+            }
         };
         tokio::pin!(reading, writing, too_late);
         tokio::select! {
+            biased;
+            () = &mut too_late => CloseReason::ClosedHere,
             reason = &mut reading => reason,
             reason = &mut writing => match reason {
                 // The goodbye is written: the other end answers by ending the stream.
@@ -222,9 +225,9 @@ where
                     _ = &mut reading => reason,
                     () = &mut too_late => reason,
                 },
-                None => CloseReason::Cut,
+                // It cannot be written to; what the other end said before may still be read.
+                None => timeout(GOODBYE_TIMEOUT, &mut reading).await.unwrap_or(CloseReason::Cut),
             },
-            () = &mut too_late => CloseReason::ClosedHere,
         }
     };
     // What the owner ordered is the reason, whatever the end looked like from here.
@@ -234,8 +237,10 @@ where
         let _ = timeout(GOODBYE_TIMEOUT, write_frame(&mut write, &goodbye)).await;
     }
     admitted.window.close();
-    let _ = timeout(GOODBYE_TIMEOUT, write.close()).await;
     let _ = context.events.send(Event::LinkDown { link, reason }).await;
+    if Farewell::of(reason).is_some() || reason == CloseReason::ClosedThere {
+        let _ = timeout(GOODBYE_TIMEOUT, write.close()).await;
+    }
     reason
 }
 

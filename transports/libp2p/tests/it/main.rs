@@ -1,4 +1,10 @@
-//! Public-interface tests over real TCP on loopback.
+//! Public-interface tests over real TCP: on loopback, and for mDNS in network namespaces of their
+//! own.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod smoke;
+mod conformance;
+mod gossip;
+mod kit;
+mod links;
+mod proxy;
+mod reach;
