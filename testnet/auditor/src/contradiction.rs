@@ -1,0 +1,39 @@
+//! The section "Contradictions" of the protocol, clause by clause.
+
+use crate::records::{CLOSE, SignedHeader};
+
+/// Whether two headers cannot both be honest.
+pub fn contradict(one: &SignedHeader, other: &SignedHeader) -> bool {
+    let (a, b) =
+        if one.header.sequence <= other.header.sequence { (one, other) } else { (other, one) };
+    let (first, second) = (&a.header, &b.header);
+    if first.author != second.author || first.is_document() != second.is_document() {
+        return false;
+    }
+    // 1
+    if first.sequence == second.sequence {
+        return a.id != b.id;
+    }
+    let same_serial = first.serial == second.serial;
+    // 2
+    if first.serial > second.serial {
+        return true;
+    }
+    // 3
+    if same_serial && first.spent_total > second.start() {
+        return true;
+    }
+    // 4
+    if same_serial && first.kind == CLOSE {
+        return true;
+    }
+    if second.sequence - first.sequence != 1 {
+        return false;
+    }
+    // 5
+    if second.previous != a.id {
+        return true;
+    }
+    // 6
+    second.start() != if same_serial { first.spent_total } else { 0 }
+}
