@@ -194,9 +194,10 @@ impl Replica {
     }
 
     /// The highest epoch of `bank` whose digest of freezes this replica holds in full; 0 when
-    /// it does not hold those of the newest bulletin.
+    /// it does not hold those of the newest bulletin, or that one has no effect.
     pub fn freezes_epoch(&self, bank: BankNumber) -> u32 {
-        let Some(bulletin) = self.bulletins.get(&bank) else { return 0 };
+        let bulletin = self.bulletins.get(&bank).filter(|held| honoured(&self.trust, held));
+        let Some(bulletin) = bulletin else { return 0 };
         let freezes: Vec<Hash> = self
             .authors
             .range(bank_range(bank))
@@ -232,9 +233,14 @@ impl Replica {
             }
             VerifiedItem::Freeze(record) => {
                 let (author, item) = (record.author, Item::Freeze((*record).clone()));
+                // One without effect is not held: it would stand in the place of the bank's own.
+                let honours = honoured(&self.trust, &record);
                 let Some(known) = self.certified(&author) else {
                     return Applied::only(Status::MissingGrant);
                 };
+                if !honours {
+                    return Applied::only(Status::Known);
+                }
                 let outcome = known.insert_freeze(record);
                 self.finish(author, item, outcome)
             }
@@ -457,10 +463,9 @@ impl Replica {
         self.evidence.replace(old.as_ref(), new.as_ref());
     }
 
-    /// The freeze that bars an author, if one has effect.
+    /// The freeze that bars an author, if there is one.
     pub fn freeze(&self, author: &AuthorId) -> Option<&Verified<Signed<Freeze>>> {
-        let freeze = self.authors.get(author)?.freeze.as_ref()?;
-        self.trust.honours(&***freeze).then_some(freeze)
+        self.authors.get(author)?.freeze.as_ref()
     }
 }
 

@@ -79,7 +79,7 @@ impl Author {
         self.checkpoint.as_ref()
     }
 
-    /// The freeze held, whether or not it has effect.
+    /// The freeze held. One without effect is not held.
     pub fn freeze(&self) -> Option<&Verified<Signed<Freeze>>> {
         self.freeze.as_ref()
     }
@@ -257,6 +257,10 @@ impl Author {
             .filter_map(|claim| Some((*claim, self.admits(trust, bank_time, claim).err()?)))
             .collect();
         let mut changes = Vec::new();
+        if self.freeze.as_ref().is_some_and(|held| !honoured(trust, held)) {
+            self.freeze = None;
+            changes.push(Change::Delete { key: Key::Freeze(author) });
+        }
         for (claim, refusal) in out {
             self.entries.remove(&(claim.kind.class(), claim.sequence(), claim.id));
             let cache = matches!(refusal, Refusal::Proven | Refusal::Disputed)

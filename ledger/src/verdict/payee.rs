@@ -1,13 +1,13 @@
 //! The payee's verdict on an entry that pays it, with nothing but what it holds.
 
 use crate::body::{Payment, Plaintext, Refund};
-use crate::id::{AuthorId, Hash};
+use crate::id::AuthorId;
 use crate::money::{Amount, Currency};
-use crate::record::entry::{Entry, Kind, Position, SignedHeader};
+use crate::record::Verified;
+use crate::record::entry::{Entry, Header, Kind, Position, SignedHeader};
 use crate::record::grant::Grant;
 use crate::record::proof::Claim;
 use crate::record::receipt::PayeeVerdict;
-use crate::record::{Signed, Verified};
 use crate::replica::Replica;
 use crate::replica::author::Author;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -152,7 +152,8 @@ fn check(case: &Case<'_>) -> Result<Judgement, Exit> {
     check_addressed(case)?;
     check_evidence(case, author)?;
     check_expected(case, grant, clock)?;
-    check_grant_terms(case, author, grant)?;
+    check_grant_terms(case, grant)?;
+    check_checkpoint(case, author)?;
     check_position(case, author)?;
     check_clock(grant, clock)?;
     let unsettled = check_window(case, author, grant)?;
@@ -215,11 +216,7 @@ fn check_expected(case: &Case<'_>, grant: &Grant, clock: u32) -> Result<(), Exit
     }
 }
 
-fn check_grant_terms(
-    case: &Case<'_>,
-    author: &Author,
-    grant: &Verified<Signed<Grant>>,
-) -> Result<(), Exit> {
+fn check_grant_terms(case: &Case<'_>, grant: &Grant) -> Result<(), Exit> {
     let header = case.entry.header();
     if header.spent_total > grant.limit || header.amount > grant.cap {
         return Err(PayeeVerdict::RefusedLimit.into());
@@ -230,6 +227,12 @@ fn check_grant_terms(
     if grant.is_bearer() && header.kind != Kind::PAYMENT {
         return Err(PayeeVerdict::RefusedTerms.into());
     }
+    Ok(())
+}
+
+/// The entry stands beyond what the bank has decided, and follows it.
+fn check_checkpoint(case: &Case<'_>, author: &Author) -> Result<(), Exit> {
+    let header = case.entry.header();
     let checkpoint = author.checkpoint_in_effect(case.replica.trust());
     let Some(checkpoint) = checkpoint else { return Ok(()) };
     if header.sequence() < checkpoint.undecided_from()
@@ -237,11 +240,28 @@ fn check_grant_terms(
     {
         return Err(NotNow::Decided.into());
     }
-    let live = checkpoint.live(header.serial);
-    if live.is_some_and(|live| header.start() < live.total) {
+    let total = checkpoint.live(header.serial).map_or(Amount::ZERO, |live| live.total);
+    if header.start() < total {
         return Err(PayeeVerdict::RefusedTerms.into());
     }
+    // Something was spent under a higher serial before this entry: the serial goes back.
+    let left_behind =
+        checkpoint.live.iter().any(|live| live.serial > header.serial && !live.total.is_zero());
+    // Directly after the frontier the interval starts where the bank's total ends. The frontier's
+    // header need not be at hand, but the bank has it, and with it a proof.
+    let follows = checkpoint.frontier.filter(|it| Some(it.sequence) == preceding(header));
+    let misfit = follows.is_some_and(|frontier| {
+        header.position.previous() != Some(frontier.hash) || header.start() != total
+    });
+    if left_behind || misfit {
+        return Err(PayeeVerdict::RefusedContradiction.into());
+    }
     Ok(())
+}
+
+/// The sequence number directly before an entry's.
+fn preceding(header: &Header) -> Option<u32> {
+    header.sequence().checked_sub(1)
 }
 
 fn policy_allows(grant: &Grant, plaintext: &Plaintext) -> bool {
@@ -257,24 +277,24 @@ fn policy_allows(grant: &Grant, plaintext: &Plaintext) -> bool {
     payees && categories
 }
 
-/// The entry must be seen to follow something: nothing, the frontier, or a header.
+/// The entry must be seen to follow something: nothing, the frontier, or the header directly before
+/// it; one further back may hide what stands between.
 fn check_position(case: &Case<'_>, author: &Author) -> Result<(), Exit> {
     let header = case.entry.header();
-    let Position::After { sequence, previous } = header.position else { return Ok(()) };
+    let Position::After { previous, .. } = header.position else { return Ok(()) };
+    let before = preceding(header);
     let network = case.replica.network();
     let sent = case.previous.is_some_and(|held| {
-        held.header.author == header.author && held.header.id(&network) == previous
+        held.header.author == header.author
+            && Some(held.header.sequence()) == before
+            && held.header.id(&network) == previous
     });
     let frontier = author
         .checkpoint_in_effect(case.replica.trust())
         .and_then(|held| held.frontier)
-        .filter(|frontier| frontier.sequence.checked_add(1) == Some(sequence));
-    if frontier.is_some_and(|frontier| frontier.hash != previous) {
-        // The bank has decided another entry there.
-        return Err(PayeeVerdict::RefusedContradiction.into());
-    }
-    let held = |id: Hash| author.entries().any(|claim| claim.id == id);
-    if sent || frontier.is_some() || held(previous) {
+        .is_some_and(|frontier| Some(frontier.sequence) == before);
+    let held = || author.entries().any(|it| it.id == previous && Some(it.sequence()) == before);
+    if sent || frontier || held() {
         return Ok(());
     }
     Err(NotNow::MissingPrevious.into())

@@ -3,10 +3,13 @@
 use crate::id::{AuthorId, Hash, Serial};
 use crate::log::Log;
 use crate::money::Amount;
+use crate::record::entry::Kind;
 use crate::record::grant::Grant;
+use crate::record::proof::Claim;
 use crate::record::receipt::{PayeeVerdict, Receipt, Statement};
 use crate::record::{Signed, Verified};
 use crate::replica::Replica;
+use crate::replica::author::Author;
 use crate::seal::ContentKey;
 use crate::seal::receipt;
 use alloc::vec::Vec;
@@ -61,6 +64,9 @@ pub fn grant_for<'a>(
         return Err(SpendError::Barred);
     }
     let grant = current_grant(replica, log, now).ok_or(SpendError::NoGrant)?;
+    if is_behind(replica, author, log, grant.serial) {
+        return Err(SpendError::Barred);
+    }
     let left = left(log, grant);
     if amount > left {
         return Err(SpendError::Limit { left });
@@ -79,7 +85,30 @@ pub fn grant_for<'a>(
     Ok(grant)
 }
 
-/// The newest grant in force that the log has not closed.
+/// Whether bank or mesh hold entries of this key that the log does not: another device signs with
+/// it, or this one was restored. What follows from such a log contradicts them (invariant I7).
+fn is_behind(replica: &Replica, author: &Author, log: &Log, serial: Serial) -> bool {
+    let next = log.next_sequence().unwrap_or(u32::MAX);
+    let draft = log.draft(Kind::PAYMENT, serial, Amount::ZERO, 0);
+    let contradicted = draft.is_ok_and(|header| {
+        let claim = Claim::of(&header, header.id(&replica.network()));
+        author.contradicted_by(&claim).is_some()
+    });
+    let checkpoint = author.checkpoint_in_effect(replica.trust());
+    let decided = checkpoint.is_some_and(|held| {
+        let frontier = held.frontier.filter(|it| it.sequence.saturating_add(1) >= next);
+        let other = frontier.is_some_and(|it| log.last().map(|last| last.id) != Some(it.hash));
+        let beyond = held.names.iter().any(|name| name.sequence >= next);
+        let spent = held.live.iter().any(|live| {
+            live.serial > serial && !live.total.is_zero()
+                || live.serial == serial && live.total > log.spent_total(serial)
+        });
+        other || beyond || spent
+    });
+    contradicted || decided
+}
+
+/// The newest grant in force that the log has not closed, and has reached.
 pub fn current_grant<'a>(
     replica: &'a Replica,
     log: &Log,
@@ -89,6 +118,7 @@ pub fn current_grant<'a>(
     let bank_time = replica.bank_time(author_id.bank);
     let clock = now.max(bank_time);
     let author = replica.author(&author_id)?;
+    let next = log.next_sequence()?;
     let serials: Vec<Serial> = author.grants().map(|grant| grant.serial).collect();
     serials
         .into_iter()
@@ -96,9 +126,9 @@ pub fn current_grant<'a>(
         .filter(|serial| *serial != Serial::ENROLMENT)
         .filter_map(|serial| author.grant_in_effect(replica.trust(), bank_time, serial))
         .find(|grant| {
-            let usable =
-                log.draft(crate::record::entry::Kind::PAYMENT, grant.serial, Amount::ZERO, 0);
-            usable.is_ok() && (grant.not_before..=grant.expiry).contains(&clock)
+            let usable = log.draft(Kind::PAYMENT, grant.serial, Amount::ZERO, 0).is_ok();
+            let reached = grant.first_sequence <= next;
+            usable && reached && (grant.not_before..=grant.expiry).contains(&clock)
         })
 }
 

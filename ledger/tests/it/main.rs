@@ -5,3 +5,5 @@ mod records;
 mod sealing;
 mod signatures;
 mod vectors;
+mod verdict;
+mod world;
