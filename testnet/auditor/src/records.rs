@@ -40,6 +40,7 @@ impl Author {
 
 /// What an item holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // Short-lived: read, then judged.
 pub enum Record {
     /// Tag 1.
     Certificate(Certificate),
