@@ -39,6 +39,10 @@ use codec::{
 use index::{Draft, IndexError, Item, Meta};
 use segment::Segment;
 
+/// How often one read may find that compaction has just moved what it wants. Each time a whole segment was rewritten,
+/// so twice is rare; an index that names a segment that is not there ends here.
+const MOVES_MAX: u32 = 16;
+
 /// One change to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -209,7 +213,7 @@ impl Store {
 
     /// The value of a key.
     pub fn get(&self, subject: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        loop {
+        for _ in 0..MOVES_MAX {
             let page = index::find_page(self.index.db(), subject, key)
                 .map_err(|error| self.index_error(error))?;
             let Some(item) = page.as_ref().and_then(|(_, page, _)| page.find(key)) else {
@@ -227,6 +231,7 @@ impl Store {
             };
             return Ok(Some(record.value.to_vec()));
         }
+        Err(ReadError::IndexCorrupt { path: self.index.dir().to_path_buf() })
     }
 
     /// The keys of a subject that have a value, ascending.

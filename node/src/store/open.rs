@@ -87,10 +87,16 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<(Store, OpenRepo
 
 /// Creates a directory that only its owner can enter, or closes an existing one to others.
 fn private_directory(dir: &Path, barrier: Barrier) -> Result<(), OpenError> {
-    match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-        Ok(()) => {}
-        Err(error) => return Err(Failure::at("create", dir)(error).into()),
-    }
+    let parents = dir.ancestors().skip(1);
+    let missing = parents
+        .clone()
+        .take_while(|parent| !parent.as_os_str().is_empty() && !parent.exists())
+        .count();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(Failure::at("create", dir))?;
     let mode = fs::metadata(dir).map_err(Failure::at("read", dir))?.permissions().mode();
     if mode & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
@@ -98,7 +104,8 @@ fn private_directory(dir: &Path, barrier: Barrier) -> Result<(), OpenError> {
     }
     if barrier == Barrier::Full {
         sync_directory(dir)?;
-        if let Some(parent) = dir.parent() {
+        // Every name on the way down that may be new.
+        for parent in parents.take(missing + 1) {
             sync_directory(parent)?;
         }
     }

@@ -405,3 +405,37 @@ fn deletes_do_not_pile_up_behind_an_old_segment() {
     assert!(largest < 8 * 16 * 1024, "{largest}");
     assert_eq!(store.keys(b"kept").unwrap().len(), 14);
 }
+
+#[test]
+fn reads_beside_commits_and_compaction_find_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let fixed: Vec<_> = (0..30u8).map(|n| put(b"fixed", &[n], &[n; 500])).collect();
+    store.commit(&fixed).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = || {
+            let mut reads = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) || reads == 0 {
+                for n in 0..30u8 {
+                    assert_eq!(store.get(b"fixed", &[n]).unwrap(), Some(vec![n; 500]));
+                }
+                let mut found = 0;
+                store.for_each(|subject, _, _| found += u32::from(subject == b"fixed")).unwrap();
+                assert_eq!(found, 30);
+                reads += 1;
+            }
+        };
+        scope.spawn(reader);
+        let mut freed = 0;
+        for round in 0..300u32 {
+            // What stays is written again and again between what goes, so that all of it keeps moving.
+            let n = round as u8 % 30;
+            let batch = [put(b"fixed", &[n], &[n; 500]), put(b"passing", b"", &[1; 1000])];
+            store.commit(&batch).unwrap();
+            freed += store.compact(u64::MAX).unwrap().freed_bytes;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(freed > 100_000, "{freed}");
+    });
+}
