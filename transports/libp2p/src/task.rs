@@ -369,3 +369,6 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
         while matches!(self.read.read(&mut self.buffer).await, Ok(length) if length > 0) {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,5 +6,6 @@ mod conformance;
 mod gossip;
 mod kit;
 mod links;
+mod mdns;
 mod proxy;
 mod reach;
