@@ -15,7 +15,7 @@ pub mod bank;
 pub mod key;
 
 use crate::id::{AuthorId, BankNumber, Hash, NetworkId, hash_in};
-use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, CACHE_RECEIPTS_PER_SIGNER_MAX};
+use crate::limits::CACHE_RECEIPTS_PER_SIGNER_MAX;
 use crate::record::Verified;
 use crate::record::bulletin::{Bulletin, freezes_digest};
 use crate::record::entry::{Entry, SignedHeader};
@@ -29,7 +29,7 @@ use crate::trust::{Trust, VerifiedItem};
 use accumulator::Accumulator;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use author::{Author, Refusal};
+use author::Author;
 use bank::Fault;
 pub use key::Key;
 
@@ -264,11 +264,17 @@ impl Replica {
         let item = Item::Certificate((*record).clone());
         let held = self.trust.of(bank).find(|held| held.number == number).map(|held| held.id());
         let fault = held.filter(|held| *held != id).map(|held| Fault::new(&item, held));
+        let numbers: Vec<u16> = self.trust.of(bank).map(|held| held.number).collect();
         if !self.trust.insert(record) {
             return Applied { fault, ..Applied::only(Status::Known) };
         }
-        // A new certificate may bound what older ones signed: every author may be affected.
         let mut changes = put(&item);
+        let gone = numbers.into_iter().filter(|number| !self.trust.holds(bank, *number));
+        changes.extend(gone.map(|number| Change::Delete { key: Key::Certificate(bank, number) }));
+        if fault.is_some() || changes.len() > 1 {
+            changes.extend(self.drop_unverifiable(bank));
+        }
+        // A new certificate may bound what older ones signed: every author may be affected.
         changes.extend(self.refresh_bank(bank));
         Applied { status: Status::Stored, changes, proven: None, fault }
     }
@@ -313,37 +319,33 @@ impl Replica {
         let claim = entry.claim();
         let network = self.network();
         let bank_time = self.bank_time(author.bank);
-        let Some(known) = self.authors.get_mut(&author) else {
+        let Some(known) = self.authors.get(&author) else {
             return Applied::only(Status::MissingGrant);
         };
         if known.holds(&claim) {
             return Applied::only(Status::Known);
         }
-        let admitted = known.admits(&self.trust, bank_time, &claim);
-        let item = Item::Entry((*entry).clone());
-        match admitted {
-            Ok(()) => {}
-            Err(Refusal::Proven | Refusal::Disputed) => {
-                let status = self.cache_entry(author, &claim);
-                let changes = if status == Status::Cached { put(&item) } else { Vec::new() };
-                return Applied { changes, ..Applied::only(status) };
-            }
-            Err(refusal) => return Applied::only(refusal.into()),
-        }
-        // Detecting a contradiction is a step of its own, which adds the proof as an item.
-        let contradicted = known.contradicted_by(&claim).map(|held| held.id);
-        known.insert_entry(claim);
-        let mut changes = put(&item);
+        // Detecting a contradiction is a step of its own, which adds the proof as an item. It looks
+        // at every verified entry, also at one that the core does not take.
+        let certified = known.is_certified(&self.trust, bank_time);
+        let contradicted = known.contradicted_by(&claim).filter(|_| certified);
+        let contradicted = contradicted.filter(|_| known.proof.is_none()).map(|held| held.id);
         let proof = contradicted
             .and_then(|id| self.stored_header(&author, &id, shelf))
             .and_then(|held| Proof::new(&network, &held, &entry.verified_header()));
-        let proven = proof.map(|proof| {
-            let applied = self.apply_proof(proof);
-            changes.extend(applied.changes);
-            author
-        });
-        changes.extend(self.refresh_author(author));
-        Applied { status: Status::Stored, changes, proven, fault: None }
+        let proven = proof.is_some().then_some(author);
+        let mut changes = proof.map_or_else(Vec::new, |proof| self.apply_proof(proof).changes);
+        let Some(known) = self.authors.get_mut(&author) else {
+            return Applied::only(Status::MissingGrant);
+        };
+        let status = known.place(&self.trust, bank_time, claim);
+        if status.is_new() {
+            changes.extend(put(&Item::Entry((*entry).clone())));
+        }
+        if status == Status::Stored {
+            self.refresh_elements(author);
+        }
+        Applied { status, changes, proven, fault: None }
     }
 
     /// The header of an entry that was verified before it was stored.
@@ -360,15 +362,6 @@ impl Replica {
             }
             _ => None,
         }
-    }
-
-    fn cache_entry(&mut self, author: AuthorId, claim: &crate::record::proof::Claim) -> Status {
-        let Some(known) = self.authors.get_mut(&author) else { return Status::MissingGrant };
-        if known.cached.len() >= CACHE_ENTRIES_PER_AUTHOR_MAX {
-            return Status::BeyondWindow;
-        }
-        known.cached.insert(claim.id, *claim);
-        Status::Cached
     }
 
     fn apply_receipt(&mut self, receipt: Verified<Signed<Receipt>>) -> Applied {
@@ -410,6 +403,22 @@ impl Replica {
         Applied { status: Status::Stored, changes, proven: None, fault }
     }
 
+    /// Forgets what the bank signed with a key that is no longer certified: displaced by another
+    /// certificate of the same number, or older than the certificates that are held. Whoever never
+    /// held that certificate cannot verify it, and both must agree.
+    fn drop_unverifiable(&mut self, bank: BankNumber) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let bulletin = self.bulletins.get(&bank);
+        if bulletin.is_some_and(|held| self.trust.verify_record((**held).clone()).is_err()) {
+            self.bulletins.remove(&bank);
+            changes.push(Change::Delete { key: Key::Bulletin(bank) });
+        }
+        for (author, known) in self.authors.range_mut(bank_range(bank)) {
+            changes.extend(known.drop_unverifiable(&self.trust, *author));
+        }
+        changes
+    }
+
     fn refresh_bank(&mut self, bank: BankNumber) -> Vec<Change> {
         let authors: Vec<AuthorId> =
             self.authors.range(bank_range(bank)).map(|(author, _)| *author).collect();
@@ -423,16 +432,11 @@ impl Replica {
     /// Brings what is held of an author, and its element, in line with its records.
     fn refresh_author(&mut self, author: AuthorId) -> Vec<Change> {
         let bank_time = self.bank_time(author.bank);
-        let network = self.network();
         let Some(known) = self.authors.get_mut(&author) else { return Vec::new() };
         let mut changes = known.lapse(author, bank_time);
         changes.extend(known.sweep(&self.trust, bank_time, author));
-        let certified = known.is_certified(&self.trust, bank_time);
-        let parts = certified.then(|| known.element_parts(&network));
-        let evidence = certified.then(|| known.evidence_parts()).flatten();
         let empty = known.is_empty();
-        self.set_element(Subject::Author(author), parts);
-        self.set_evidence(author, evidence);
+        self.refresh_elements(author);
         if empty {
             self.authors.remove(&author);
             let receipts = self.receipts.remove(&author).unwrap_or_default();
@@ -440,6 +444,18 @@ impl Replica {
             changes.extend(receipts.into_iter().map(forget));
         }
         changes
+    }
+
+    /// Brings the elements of an author in line with what is held of it.
+    fn refresh_elements(&mut self, author: AuthorId) {
+        let bank_time = self.bank_time(author.bank);
+        let network = self.network();
+        let known =
+            self.authors.get(&author).filter(|known| known.is_certified(&self.trust, bank_time));
+        let parts = known.map(|known| known.element_parts(&network));
+        let evidence = known.and_then(Author::evidence_parts);
+        self.set_element(Subject::Author(author), parts);
+        self.set_evidence(author, evidence);
     }
 
     fn set_element(&mut self, subject: Subject, parts: Option<Vec<Hash>>) {

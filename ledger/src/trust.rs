@@ -186,6 +186,11 @@ impl Trust {
         self.certificates.range((bank, 0)..=(bank, u16::MAX)).map(|(_, certificate)| certificate)
     }
 
+    /// Whether the bank's certificate of that number is held.
+    pub fn holds(&self, bank: BankNumber, number: u16) -> bool {
+        self.certificates.contains_key(&(bank, number))
+    }
+
     /// Every certificate held, by bank and ascending number.
     pub fn certificates(&self) -> impl Iterator<Item = &Verified<Signed<Certificate>>> {
         self.certificates.values()

@@ -2,13 +2,13 @@
 
 use super::{Change, Key, Status, honoured};
 use crate::id::{AuthorId, Hash, NetworkId, Serial};
-use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, GRANTS_PER_AUTHOR_MAX};
+use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW, GRANTS_PER_AUTHOR_MAX};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::entry::Class;
 use crate::record::freeze::Freeze;
 use crate::record::grant::Grant;
 use crate::record::proof::{Claim, Proof};
-use crate::record::{Signed, Verified};
+use crate::record::{BankRecord, Signed, Verified};
 use crate::trust::Trust;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -138,27 +138,29 @@ impl Author {
         if claim.spent_total > grant.limit || claim.sequence() < grant.first_sequence {
             return Err(Refusal::Grant);
         }
-        if claim.sequence() > self.carry_to(trust) {
-            return Err(Refusal::BeyondWindow);
+        self.admits_sequence(self.carry_to(trust), claim)?;
+        if claim.kind.class() == Class::Money
+            && let Some(checkpoint) = self.checkpoint_in_effect(trust)
+        {
+            admits_undecided(checkpoint, claim)?;
         }
-        if self.proof.is_some() {
-            return Err(Refusal::Proven);
+        if self.proof.is_some() { Err(Refusal::Proven) } else { Ok(()) }
+    }
+
+    /// The window: up to `carry_to`, and no further below it than a bank may carry beyond its
+    /// frontier. So the core of one author is bounded even where its checkpoint is not held.
+    fn admits_sequence(&self, carry_to: u32, claim: &Claim) -> Result<(), Refusal> {
+        let sequence = claim.sequence();
+        match claim.kind.class() {
+            Class::Money if sequence > carry_to => Err(Refusal::BeyondWindow),
+            Class::Money if sequence.saturating_add(CARRY_WINDOW) <= carry_to => {
+                Err(Refusal::Decided)
+            }
+            // No checkpoint decides documents: what is carried of them is one window from the
+            // start, until their retention is defined.
+            Class::Document if sequence >= CARRY_WINDOW => Err(Refusal::BeyondWindow),
+            Class::Money | Class::Document => Ok(()),
         }
-        let Some(checkpoint) = self.checkpoint_in_effect(trust) else { return Ok(()) };
-        if claim.kind.class() == Class::Document {
-            return Ok(());
-        }
-        if checkpoint.outcome(claim.sequence(), &claim.id).is_some() {
-            return Err(Refusal::Decided);
-        }
-        if claim.sequence() >= checkpoint.undecided_from() {
-            return Ok(());
-        }
-        let disputed = match checkpoint.frontier {
-            Some(frontier) if frontier.sequence == claim.sequence() => frontier.hash != claim.id,
-            _ => checkpoint.names.iter().any(|name| name.sequence == claim.sequence()),
-        };
-        Err(if disputed { Refusal::Disputed } else { Refusal::Decided })
     }
 
     /// Whether the entry is in the core or the cache.
@@ -169,15 +171,7 @@ impl Author {
 
     /// A held entry that `claim` contradicts. An entry does not contradict itself.
     pub fn contradicted_by(&self, claim: &Claim) -> Option<&Claim> {
-        let class = claim.kind.class();
-        self.entries
-            .range((class, 0, Hash([0; 32]))..=(class, u32::MAX, Hash([0xff; 32])))
-            .map(|(_, held)| held)
-            .find(|held| held.contradicts(claim))
-    }
-
-    pub(super) fn insert_entry(&mut self, claim: Claim) {
-        self.entries.insert((claim.kind.class(), claim.sequence(), claim.id), claim);
+        self.entries.values().chain(self.cached.values()).find(|held| held.contradicts(claim))
     }
 
     pub(super) fn insert_grant(&mut self, grant: Verified<Signed<Grant>>) -> Inserted {
@@ -215,11 +209,16 @@ impl Author {
 
     pub(super) fn insert_freeze(&mut self, new: Verified<Signed<Freeze>>) -> Inserted {
         let rank = |one: &Signed<Freeze>| (one.epoch, one.id());
-        let changed = self.freeze.as_ref().is_none_or(|held| rank(held) > rank(&new));
+        let held = self.freeze.as_ref();
+        let contradicts = held
+            .filter(|held| (held.certificate, held.epoch) == (new.certificate, new.epoch))
+            .map(|held| held.id())
+            .filter(|id| *id != new.id());
+        let changed = held.is_none_or(|held| rank(held) > rank(&new));
         if changed {
             self.freeze = Some(new);
         }
-        Inserted { changed, contradicts: None, dropped_grant: None }
+        Inserted { changed, contradicts, dropped_grant: None }
     }
 
     /// Drops what has lapsed by bank time: grants past their claim-until, and everything once no
@@ -248,44 +247,63 @@ impl Author {
         keys.into_iter().map(|key| Change::Delete { key }).collect()
     }
 
-    /// Takes out of the core the entries that the records no longer admit: into the cache what
-    /// stays of use to payees or the bank, out of the replica the rest.
+    /// Sorts the entries held anew by what the records admit: into the core, into the cache what
+    /// stays of use to payees or the bank, out of the replica the rest. A freeze without effect
+    /// goes too.
     pub(super) fn sweep(&mut self, trust: &Trust, bank_time: u32, author: AuthorId) -> Vec<Change> {
-        let out: Vec<(Claim, Refusal)> = self
-            .entries
-            .values()
-            .filter_map(|claim| Some((*claim, self.admits(trust, bank_time, claim).err()?)))
-            .collect();
         let mut changes = Vec::new();
         if self.freeze.as_ref().is_some_and(|held| !honoured(trust, held)) {
             self.freeze = None;
             changes.push(Change::Delete { key: Key::Freeze(author) });
         }
-        for (claim, refusal) in out {
-            self.entries.remove(&(claim.kind.class(), claim.sequence(), claim.id));
-            let cache = matches!(refusal, Refusal::Proven | Refusal::Disputed)
-                && self.cached.len() < CACHE_ENTRIES_PER_AUTHOR_MAX;
-            if cache {
-                self.cached.insert(claim.id, claim);
-            } else {
+        let cached = core::mem::take(&mut self.cached);
+        let entries = core::mem::take(&mut self.entries);
+        for claim in cached.into_values().chain(entries.into_values()) {
+            if !self.place(trust, bank_time, claim).is_new() {
                 changes.push(Change::Delete { key: Key::Entry(author, claim.id) });
             }
         }
-        // What the bank has decided since needs no carrying, proven author or not.
-        let checkpoint = self.checkpoint.as_ref().filter(|held| honoured(trust, held));
-        let decided: Vec<Hash> = self
-            .cached
-            .values()
-            .filter(|claim| {
-                checkpoint.is_some_and(|held| held.outcome(claim.sequence(), &claim.id).is_some())
-            })
-            .map(|claim| claim.id)
-            .collect();
-        for id in decided {
-            self.cached.remove(&id);
-            changes.push(Change::Delete { key: Key::Entry(author, id) });
-        }
         changes
+    }
+
+    /// Puts an entry where the records want it: into the core, the cache, or nowhere.
+    pub(super) fn place(&mut self, trust: &Trust, bank_time: u32, claim: Claim) -> Status {
+        match self.admits(trust, bank_time, &claim) {
+            Ok(()) => {
+                self.entries.insert((claim.kind.class(), claim.sequence(), claim.id), claim);
+                Status::Stored
+            }
+            Err(Refusal::Proven | Refusal::Disputed) => {
+                if self.cached.len() >= CACHE_ENTRIES_PER_AUTHOR_MAX {
+                    return Status::BeyondWindow;
+                }
+                self.cached.insert(claim.id, claim);
+                Status::Cached
+            }
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Drops the records that no longer verify under the bank's certificates.
+    pub(super) fn drop_unverifiable(&mut self, trust: &Trust, author: AuthorId) -> Vec<Change> {
+        fn fails<T: BankRecord + Clone>(trust: &Trust, held: &Verified<Signed<T>>) -> bool {
+            trust.verify_record((**held).clone()).is_err()
+        }
+        let mut keys = Vec::new();
+        self.grants.retain(|serial, held| {
+            let fails = fails(trust, held);
+            keys.extend(fails.then_some(Key::Grant(author, *serial)));
+            !fails
+        });
+        if self.checkpoint.as_ref().is_some_and(|held| fails(trust, held)) {
+            self.checkpoint = None;
+            keys.push(Key::Checkpoint(author));
+        }
+        if self.freeze.as_ref().is_some_and(|held| fails(trust, held)) {
+            self.freeze = None;
+            keys.push(Key::Freeze(author));
+        }
+        keys.into_iter().map(|key| Change::Delete { key }).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -320,4 +338,19 @@ impl Author {
         // The fact, not the proof: replicas may hold different proofs of it.
         Some(alloc::vec![freeze, Hash([u8::from(self.proof.is_some()); 32])])
     }
+}
+
+/// What the checkpoint leaves undecided is in the core; what it decided otherwise is evidence.
+fn admits_undecided(checkpoint: &Checkpoint, claim: &Claim) -> Result<(), Refusal> {
+    if checkpoint.outcome(claim.sequence(), &claim.id).is_some() {
+        return Err(Refusal::Decided);
+    }
+    if claim.sequence() >= checkpoint.undecided_from() {
+        return Ok(());
+    }
+    let disputed = match checkpoint.frontier {
+        Some(frontier) if frontier.sequence == claim.sequence() => frontier.hash != claim.id,
+        _ => checkpoint.names.iter().any(|name| name.sequence == claim.sequence()),
+    };
+    Err(if disputed { Refusal::Disputed } else { Refusal::Decided })
 }

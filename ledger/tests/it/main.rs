@@ -1,6 +1,7 @@
 //! Tests through the public interface of the ledger, in one binary.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod adversary;
 mod records;
 mod sealing;
 mod signatures;
