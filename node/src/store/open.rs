@@ -263,7 +263,7 @@ pub(super) fn assemble(
 }
 
 pub(super) fn sled_config(options: &StoreOptions) -> sled::Config {
-    sled::Config::new().cache_capacity(options.cache_bytes).mode(sled::Mode::LowSpace)
+    sled::Config::new().cache_capacity(options.cache_bytes).mode(sled::Mode::HighThroughput)
 }
 
 pub(super) fn remove_directory(dir: &Path) -> Result<(), OpenError> {
