@@ -1,0 +1,105 @@
+//! `run`: the daemon with its local API, until interrupted.
+
+use super::{Failure, Report, parse_reach};
+use anyhow::Context;
+use clap::Args;
+use hundi_node::api;
+use hundi_node::daemon::{Config, Daemon, StartError};
+use hundi_node::device;
+use hundi_node::home::Home;
+use serde_json::json;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+
+/// How the daemon runs.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Listen here for other nodes; port 0 takes a free one.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
+    listen: Vec<SocketAddr>,
+    /// The local API; must be a loopback address.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    api: SocketAddr,
+    /// Do not look for nodes on the local network by mDNS.
+    #[arg(long)]
+    no_mdns: bool,
+    /// The only nodes to be in contact with: IP:PORT,… or `none`. All when not given.
+    #[arg(long, value_name = "LIST", value_parser = parse_reach)]
+    reach: Option<std::vec::Vec<SocketAddr>>,
+}
+
+pub(super) fn run(home: &Home, args: RunArgs) -> Result<Report, Failure> {
+    if !args.api.ip().is_loopback() {
+        let error = anyhow::anyhow!(
+            "{} is not a loopback address: the local API is for this machine alone",
+            args.api
+        );
+        return Err(Failure::usage(error));
+    }
+    hundi_node::telemetry::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime").map_err(Failure::lacks)?;
+    runtime.block_on(serve(home, args))
+}
+
+async fn serve(home: &Home, args: RunArgs) -> Result<Report, Failure> {
+    let keys = device::keys(home)?;
+    let identity = api::Identity { author: keys.author, sealing: keys.sealing.public() };
+    let network = home.network()?;
+    let config = Config {
+        network: network.clone(),
+        store: home.store(),
+        keys: Some(keys),
+        listen: args.listen,
+        mdns: !args.no_mdns,
+        reach: args.reach.map(|list| list.into_iter().collect()),
+        engine: hundi_engine::Config::default(),
+    };
+    let listener = TcpListener::bind(args.api).await;
+    let listener = listener
+        .with_context(|| format!("cannot open the local API at {}: choose another --api", args.api))
+        .map_err(Failure::lacks)?;
+    let address = listener.local_addr().context("local API").map_err(Failure::lacks)?;
+    let (daemon, _unheard, task) = Daemon::start(config).await.map_err(start_failure)?;
+    let token = home.announce_api(address)?;
+    tracing::info!(%address, network = %network.id(), "the local API is ready");
+    let service = api::serve(listener, daemon.clone(), network.id(), identity, token);
+    let outcome = tokio::select! {
+        stopped = task => Err(stopped_failure(stopped)),
+        served = service => served.context("the local API stopped").map_err(Failure::lacks),
+        () = interrupted() => Ok(()),
+    };
+    daemon.stop().await;
+    home.withdraw_api();
+    outcome.map(|()| Report::new("", json!({ "stopped": true })))
+}
+
+/// The daemon ended of itself: only a failed store does that.
+fn stopped_failure(
+    stopped: Result<Result<(), hundi_node::store::CommitError>, tokio::task::JoinError>,
+) -> Failure {
+    match stopped {
+        Ok(Ok(())) => Failure::lacks(anyhow::anyhow!("the daemon stopped")),
+        Ok(Err(error)) => Failure::lacks(anyhow::Error::from(error).context(
+            "the store failed; nothing more is signed. Mend what it names, then start again",
+        )),
+        Err(error) => Failure::lacks(anyhow::Error::from(error).context("the daemon broke down")),
+    }
+}
+
+fn start_failure(error: StartError) -> Failure {
+    match error {
+        StartError::Load(_) => Failure::refused(error),
+        _ => Failure::lacks(error),
+    }
+}
+
+/// Waits for an interrupt or termination signal.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

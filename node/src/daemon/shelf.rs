@@ -1,0 +1,102 @@
+//! Between engine and store: names of items as subjects and keys of the store, and the writes that
+//! are on their way but not durable yet, which reads must already see.
+
+use crate::store::{ReadError, Store, Write as StoreWrite};
+use hundi_engine::Write;
+use hundi_ledger::id::BankNumber;
+use hundi_ledger::record::item::Subject;
+use hundi_ledger::replica::key::subject_bytes;
+use hundi_ledger::replica::{Key, Shelf};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The subject under which the engine's own state is stored: longer than a bank, shorter than an
+/// author, so no subject of an item.
+const STATE_SUBJECT: &[u8] = b"state";
+
+/// A place in the store: subject and key.
+type Place = (Vec<u8>, Vec<u8>);
+
+/// The store as the engine sees it.
+pub(super) struct Overlay {
+    store: Arc<Store>,
+    /// The newest write of each place that is not durable yet, with its persist's number.
+    pending: HashMap<Place, (u64, Option<Vec<u8>>)>,
+}
+
+impl Overlay {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self { store, pending: HashMap::new() }
+    }
+
+    /// Notes a persist that is on its way, and spells it for the store.
+    pub(super) fn add(&mut self, number: u64, writes: Vec<Write>) -> Vec<StoreWrite> {
+        writes
+            .into_iter()
+            .map(|write| {
+                let (place, value) = spell(write);
+                self.pending.insert(place.clone(), (number, value.clone()));
+                let (subject, key) = place;
+                match value {
+                    Some(value) => StoreWrite::Put { subject, key, value },
+                    None => StoreWrite::Delete { subject, key },
+                }
+            })
+            .collect()
+    }
+
+    /// Forgets what is durable by now.
+    pub(super) fn durable(&mut self, number: u64) {
+        self.pending.retain(|_, (at, _)| *at > number);
+    }
+}
+
+impl Shelf for Overlay {
+    fn item(&self, key: &Key) -> Option<Vec<u8>> {
+        let place = place(key);
+        if let Some((_, value)) = self.pending.get(&place) {
+            return value.clone();
+        }
+        self.store.get(&place.0, &place.1).unwrap_or_else(|error| {
+            tracing::error!(%error, "an item cannot be read");
+            None
+        })
+    }
+}
+
+fn place(key: &Key) -> Place {
+    (subject_bytes(&key.subject()), key.within())
+}
+
+fn spell(write: Write) -> (Place, Option<Vec<u8>>) {
+    match write {
+        Write::Item { key, bytes } => (place(&key), Some(bytes)),
+        Write::DeleteItem { key } => (place(&key), None),
+        Write::State { key, bytes } => ((STATE_SUBJECT.to_vec(), key), Some(bytes)),
+        Write::DeleteState { key } => ((STATE_SUBJECT.to_vec(), key), None),
+    }
+}
+
+/// Items, and the engine's own state.
+type Stored = (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
+
+/// Everything stored: items in an order in which they can be applied, and the engine's state.
+pub(super) fn read_all(store: &Store) -> Result<Stored, ReadError> {
+    let (mut items, mut state) = (Vec::new(), Vec::new());
+    store.for_each(|subject, key, value| {
+        if subject == STATE_SUBJECT {
+            state.push((key.to_vec(), value.to_vec()));
+        } else {
+            items.push((order(subject, key), value.to_vec()));
+        }
+    })?;
+    items.sort_unstable();
+    Ok((items.into_iter().map(|(_, item)| item).collect(), state))
+}
+
+/// Banks' certificates and bulletins, then by tag: grants before what they certify.
+fn order(subject: &[u8], key: &[u8]) -> (bool, u8) {
+    let bank = hundi_ledger::replica::key::subject_from_bytes(subject)
+        .is_some_and(|subject| matches!(subject, Subject::Bank(BankNumber(_))));
+    (!bank, key.first().copied().unwrap_or(u8::MAX))
+}
