@@ -331,6 +331,14 @@ impl State {
         };
         self.set_paid(id, Amount::ZERO)?;
         self.set_standing(id, Standing::Contested)?;
+        // A refund that is taken back has returned nothing.
+        let opened = self.entry_mut(id)?.opened;
+        if let Some(crate::state::Opened::Refund { original, .. }) = opened
+            && let Some(original) = self.entries.get_mut(&original)
+            && original.refunded.is_some_and(|(by, _)| by == *id)
+        {
+            original.refunded = None;
+        }
         let (key, customer, currency) = self.payer(id)?;
         let share = self.case_mut(&key)?.guaranteed.entry(party).or_default();
         *share = share.sub(from_guarantee)?;

@@ -52,7 +52,7 @@ impl Work<'_> {
         live.drain(..live.len().saturating_sub(LIVE_SERIALS_MAX));
         let (mut names, full) = self.names(key, undecided, &salt);
         names.sort_unstable_by_key(|name| (name.sequence, name.tag));
-        let window = undecided.saturating_add(CARRY_WINDOW);
+        let window = undecided.saturating_add(CARRY_WINDOW - 1);
         let carry_to = if full { author.carry_to } else { author.carry_to.max(window) };
         let checkpoint = Checkpoint {
             version: VERSION,

@@ -3,7 +3,7 @@
 //! A [`bank::Bank`] is event-sourced: [`bank::Bank::handle`] turns an [`input::Input`] into
 //! [`output::Outputs`] whose events are the only thing to store; applying the stored events to an
 //! empty bank gives the identical state. Time and randomness are arguments, keys are never part
-//! of the state.
+//! of the state. [`audit`] recomputes the invariants from the events alone.
 #![no_std]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod account;
 pub mod apply;
+pub mod audit;
 pub mod bank;
 pub mod books;
 mod bulletin;

@@ -1,0 +1,288 @@
+//! The loss rule, clause by clause.
+
+use crate::world::*;
+use hundi_journal::account::{Account, Party};
+use hundi_journal::bank::{HandleError, Profile};
+use hundi_journal::event::Change;
+use hundi_journal::input::{GrantTerms, Input, OperationKind};
+use hundi_journal::loss::CloseCaseError;
+use hundi_journal::output::Verdict;
+use hundi_ledger::record::checkpoint::Outcome;
+use hundi_ledger::record::receipt::PayeeVerdict::{Accepted, RefusedContradiction};
+
+/// A payer with `limit` and a guarantee, three payees, and a pool of 1,000.
+fn village(limit: u64, guarantee: u64) -> (World, Wallet, Log, Vec<Wallet>) {
+    let mut world = World::with_profile(Profile { guarantee_per_payee_percent: 100 });
+    world.operate(OperationKind::Provision, 1_000).unwrap();
+    let payer = world.enrol(customer(1), 1);
+    world.fund(customer(1), limit);
+    world.grant(&payer, limit, guarantee);
+    let payees = (2..5).map(|n| world.enrol(customer(n), n)).collect();
+    (world, payer, Log::new(1), payees)
+}
+
+fn close(world: &mut World, payer: &Wallet) {
+    world.handle(Input::CloseCase { author: payer.key(), denied: vec![] }).unwrap();
+}
+
+#[test]
+fn below_the_contradiction_is_always_paid_however_late_in_time() {
+    let (mut world, payer, mut log, payees) = village(100, 0);
+    let below: Vec<Made> = (0..4).map(|_| log.pay(&payer, &payees[0], 15)).collect();
+    // Two branches above 60 and, in the second, a longer tail.
+    let a = log.clone().pay(&payer, &payees[1], 40);
+    let mut branch = log.clone();
+    let b = branch.pay(&payer, &payees[2], 25);
+    let c = branch.pay(&payer, &payees[2], 15);
+    assert!(settled(&world.submit_one(&below[2].item)));
+    assert!(settled(&world.submit_one(&b.item)));
+    let verdict = world.submit_one(&a.item);
+    assert_eq!(outcome_of(&verdict), Some((Outcome::Contested, false, true)), "40 of 15 left");
+    let verdict = world.submit_one(&c.item);
+    assert_eq!(outcome_of(&verdict), Some((Outcome::Settled, false, true)), "15 of 15 left");
+    for made in &below {
+        assert!(settled(&world.submit_one(&made.item)), "set aside for it");
+    }
+    assert_eq!(world.balance_reserve(&payer, 1), 0);
+    world.tick_at(CLAIM_UNTIL);
+    assert_eq!(world.outcome(&a), Some(Outcome::RejectedUncovered));
+    close(&mut world, &payer);
+    assert_eq!((world.held(1), world.held(2), world.held(3), world.held(4)), (0, 60, 0, 40));
+    world.check();
+}
+
+#[test]
+fn a_lower_contradiction_only_frees_what_was_set_aside() {
+    let (mut world, payer, log, payees) = village(100, 0);
+    let mut one = log.clone();
+    let first = one.pay(&payer, &payees[0], 30);
+    let a = one.clone().pay(&payer, &payees[1], 50);
+    let b = one.clone().pay(&payer, &payees[2], 60);
+    let low = log.clone().pay(&payer, &payees[2], 20);
+    assert!(settled(&world.submit_one(&a.item)));
+    assert_eq!(outcome_of(&world.submit_one(&b.item)).unwrap().0, Outcome::Contested);
+    // 30 of the 50 left are set aside for the first entry until its sibling shows up.
+    assert_eq!(world.balance_reserve(&payer, 1), 50);
+    assert!(settled(&world.submit_one(&low.item)), "now the lowest start is 0");
+    assert!(settled(&world.submit_one(&first.item)), "and the first takes its turn");
+    world.check();
+}
+
+#[test]
+fn after_claim_until_the_rest_and_the_guarantee_pay_whole_and_provisionally() {
+    let (mut world, payer, log, payees) = village(100, 70);
+    let made: Vec<Made> = payees.iter().map(|payee| log.clone().pay(&payer, payee, 80)).collect();
+    for one in &made {
+        world.submit_one(&one.item);
+    }
+    assert_eq!(world.outcome(&made[0]), Some(Outcome::Settled));
+    world.tick_at(CLAIM_UNTIL - 1);
+    assert_eq!(world.held(1), 0, "nothing returns before claim-until");
+    let early = Input::CloseCase { author: payer.key(), denied: vec![] };
+    let error = world.handle(early).unwrap_err();
+    assert_eq!(error, HandleError::CloseCase(CloseCaseError::TooEarly(CLAIM_UNTIL)));
+    world.tick_at(CLAIM_UNTIL);
+    // 20 are left of the reserve and 70 of the guarantee: one of two is paid whole.
+    let paid: Vec<&Made> =
+        made[1..].iter().filter(|it| world.outcome(it) == Some(Outcome::Contested)).collect();
+    assert_eq!(paid.len(), 1, "provisional, and shown as contested");
+    let winner = world.bank.entry(&paid[0].id).unwrap().opened.unwrap().payee();
+    let party = Party::Customer(world.bank.authors()[&winner.key].customer);
+    assert_eq!(world.balance(Account::PendingIn(party)), 80);
+    let owed = Account::DoubleSpendReceivable(customer(1));
+    assert_eq!(world.balance(owed), -60, "what the bank paid beyond the reserve");
+    let checkpoint = world.checkpoint(&payer).unwrap();
+    assert_eq!(checkpoint.outcome(0, &paid[0].id), Some(Outcome::Contested));
+    let drawn = world.events.iter().filter(|it| matches!(it.change, Change::Drawn { .. }));
+    assert_eq!(drawn.count(), 1, "the randomness is in the journal");
+    close(&mut world, &payer);
+    assert_eq!(world.outcome(paid[0]), Some(Outcome::Settled));
+    assert_eq!(world.held(2), 80);
+    assert_eq!(world.held(3) + world.held(4), 80);
+    world.check();
+}
+
+#[test]
+fn colluding_payer_and_payees_take_no_more_than_reserve_and_guarantee() {
+    for payees_percent in [50, 100] {
+        let profile = Profile { guarantee_per_payee_percent: payees_percent };
+        let mut world = World::with_profile(profile);
+        world.operate(OperationKind::Provision, 40).unwrap();
+        let payer = world.enrol(customer(1), 1);
+        world.fund(customer(1), 100);
+        world.grant(&payer, 100, 40);
+        let colluders: Vec<Wallet> = (2..12).map(|n| world.enrol(customer(n), n)).collect();
+        let log = Log::new(1);
+        for colluder in &colluders {
+            for spend in [100, 60, 20, 15] {
+                let made = log.clone().pay(&payer, colluder, spend);
+                world.submit_one(&made.item);
+            }
+        }
+        world.tick_at(CLAIM_UNTIL);
+        close(&mut world, &payer);
+        let taken: u64 = (1..12).map(|n| world.held(n)).sum();
+        let most_each = 40 * u64::from(payees_percent) / 100;
+        assert_eq!(world.held(2), 100 + if taken > 100 { world.held(2) - 100 } else { 0 });
+        assert!((3..12).all(|n| world.held(n) <= most_each), "capped per payee");
+        assert!(taken <= 140, "{taken}");
+        assert!(taken > 100, "the guarantee paid somebody");
+        world.check();
+    }
+}
+
+#[test]
+fn no_guarantee_for_who_knew_who_is_linked_or_who_refused() {
+    let (mut world, payer, log, payees) = village(100, 100);
+    // The payer's own second key, a linked customer, a payee that knew, one that refused.
+    let own = world.enrol(customer(1), 9);
+    world.handle(Input::Link { a: customer(1), b: customer(3) }).unwrap();
+    let knew = world.enrol(customer(5), 5);
+    let refuses = world.enrol(customer(6), 6);
+    let honest = world.enrol(customer(7), 7);
+    let pay = |payee: &Wallet, spend| log.clone().pay(&payer, payee, spend);
+    let first = pay(&payees[0], 100);
+    let to_own = pay(&own, 10);
+    let to_linked = pay(&payees[1], 10);
+    let to_knowing = pay(&knew, 10);
+    let to_refusing = pay(&refuses, 10);
+    let to_honest = pay(&honest, 10);
+    for made in [&first, &to_own, &to_linked, &to_knowing, &to_refusing, &to_honest] {
+        world.submit_one(&made.item);
+    }
+    let epoch = world.bank.authors()[&payer.key()].freeze.unwrap().epoch;
+    let receipts = [
+        receipt(&honest, &to_honest, Accepted, epoch - 1),
+        receipt(&knew, &to_knowing, Accepted, epoch),
+        receipt(&refuses, &to_refusing, RefusedContradiction, 0),
+    ];
+    for receipt in &receipts {
+        assert!(matches!(world.submit_one(receipt), Verdict::Taken { .. }));
+    }
+    world.tick_at(CLAIM_UNTIL);
+    close(&mut world, &payer);
+    assert_eq!(world.outcome(&first), Some(Outcome::Settled));
+    assert_eq!(world.outcome(&to_own), Some(Outcome::RejectedUncovered));
+    assert_eq!(world.outcome(&to_linked), Some(Outcome::RejectedUncovered));
+    assert_eq!(world.outcome(&to_knowing), Some(Outcome::RejectedFrozen));
+    assert_eq!(world.outcome(&to_refusing), Some(Outcome::RejectedRefused));
+    assert_eq!(world.outcome(&to_honest), Some(Outcome::Settled));
+    world.check();
+}
+
+#[test]
+fn one_guarantee_for_all_grants_of_a_customer_and_never_above_the_pool() {
+    let mut world = World::with_profile(Profile { guarantee_per_payee_percent: 100 });
+    world.operate(OperationKind::Provision, 50).unwrap();
+    let payers = [world.enrol(customer(1), 1), world.enrol(customer(1), 11)];
+    let payees = [world.enrol(customer(2), 2), world.enrol(customer(3), 3)];
+    world.fund(customer(1), 200);
+    world.fund(customer(2), 100);
+    for payer in &payers {
+        world.grant(payer, 100, 50);
+    }
+    // Another customer's guarantee would lift the open ones above the pool.
+    let terms = GrantTerms { guarantee: amount(1), ..GrantTerms::prefunded(amount(10)) };
+    let more = Input::IssueGrant { author: payees[0].key(), terms };
+    assert!(world.handle(more).is_err());
+    for payer in &payers {
+        let log = Log::new(1);
+        world.submit_one(&log.clone().pay(payer, &payees[0], 100).item);
+        world.submit_one(&log.clone().pay(payer, &payees[1], 40).item);
+    }
+    world.tick_at(CLAIM_UNTIL);
+    for payer in &payers {
+        close(&mut world, payer);
+    }
+    assert_eq!(world.held(3), 40, "50 once, not 50 for each grant");
+    world.check();
+}
+
+#[test]
+fn a_review_can_decide_against_a_payee() {
+    let (mut world, payer, log, payees) = village(100, 50);
+    let first = log.clone().pay(&payer, &payees[0], 70);
+    let second = log.clone().pay(&payer, &payees[1], 60);
+    world.submit(&[&first.item, &second.item]);
+    world.tick_at(CLAIM_UNTIL);
+    let denied = vec![first.id];
+    let error = world.handle(Input::CloseCase { author: payer.key(), denied }).unwrap_err();
+    assert_eq!(error, HandleError::CloseCase(CloseCaseError::NotProvisional(first.id)));
+    let denied = vec![second.id];
+    world.handle(Input::CloseCase { author: payer.key(), denied }).unwrap();
+    assert_eq!(world.outcome(&second), Some(Outcome::RejectedUncovered));
+    assert_eq!((world.held(1), world.held(2), world.held(3)), (30, 70, 0));
+    assert_eq!(world.balance(Account::DoubleSpendReceivable(customer(1))), 0);
+    let again = Input::CloseCase { author: payer.key(), denied: vec![] };
+    let error = world.handle(again).unwrap_err();
+    assert_eq!(error, HandleError::CloseCase(CloseCaseError::NotOpen));
+    world.check();
+}
+
+#[test]
+fn a_refusal_takes_a_provisional_payment_back() {
+    let (mut world, payer, log, payees) = village(100, 50);
+    let first = log.clone().pay(&payer, &payees[0], 70);
+    let second = log.clone().pay(&payer, &payees[1], 60);
+    world.submit(&[&first.item, &second.item]);
+    world.tick_at(CLAIM_UNTIL);
+    assert_eq!(world.outcome(&second), Some(Outcome::Contested));
+    world.submit_one(&receipt(&payees[1], &second, RefusedContradiction, 0));
+    assert_eq!(world.outcome(&second), Some(Outcome::RejectedRefused));
+    assert_eq!(world.balance(Account::DoubleSpendReceivable(customer(1))), 0);
+    close(&mut world, &payer);
+    assert_eq!((world.held(1), world.held(2), world.held(3)), (30, 70, 0));
+    world.check();
+}
+
+#[test]
+fn a_frozen_author_gets_no_grant_and_no_early_return() {
+    let (mut world, payer, log, payees) = village(100, 0);
+    let a = log.clone().pay(&payer, &payees[0], 10);
+    let mut branch = log.clone();
+    let b = branch.pay(&payer, &payees[1], 20);
+    let ending = branch.close(&payer);
+    world.submit(&[&a.item, &b.item, &ending.item]);
+    assert_eq!(world.held(1), 0, "a close under a contradiction returns nothing");
+    world.fund(customer(1), 10);
+    let terms = GrantTerms::prefunded(amount(10));
+    assert!(world.handle(Input::IssueGrant { author: payer.key(), terms }).is_err());
+    world.tick_at(CLAIM_UNTIL);
+    assert_eq!(world.held(1), 10);
+    close(&mut world, &payer);
+    assert_eq!(world.held(1), 80);
+    world.check();
+}
+
+#[test]
+fn a_contradiction_gets_the_proof_and_never_the_other_payees_outcome() {
+    let (mut world, payer, log, payees) = village(100, 0);
+    let a = log.clone().pay(&payer, &payees[0], 90);
+    let b = log.clone().pay(&payer, &payees[1], 80);
+    assert_eq!(outcome_of(&world.submit_one(&a.item)), Some((Outcome::Settled, false, false)));
+    let verdict = world.submit_one(&b.item);
+    assert_eq!(outcome_of(&verdict), Some((Outcome::Contested, false, true)));
+    for _ in 0..2 {
+        let again = world.submit_one(&b.item);
+        assert_eq!(outcome_of(&again), Some((Outcome::Contested, true, true)));
+        let again = world.submit_one(&a.item);
+        assert_eq!(outcome_of(&again), Some((Outcome::Settled, true, true)));
+    }
+    world.check();
+}
+
+#[test]
+fn a_flood_of_contradictions_is_bounded_and_spares_what_is_below() {
+    let (mut world, payer, mut log, payees) = village(10_000, 0);
+    let below = log.pay(&payer, &payees[0], 10);
+    let flood: Vec<Made> =
+        (1..1_100).map(|spend| log.clone().pay(&payer, &payees[1], spend)).collect();
+    let items: Vec<&[u8]> = flood.iter().map(|made| &made.item[..]).collect();
+    let verdicts = world.submit(&items);
+    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Later(_))).count();
+    assert!(refused >= 50, "{refused}");
+    assert!(settled(&world.submit_one(&below.item)));
+    let checkpoint = world.checkpoint(&payer).unwrap();
+    assert!(checkpoint.names.len() <= 512);
+    world.check();
+}
