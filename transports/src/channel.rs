@@ -8,9 +8,8 @@
 
 use core::fmt;
 
-use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
+use snow::params::{DHChoice, NoiseParams};
 use snow::resolvers::{CryptoResolver, DefaultResolver};
-use snow::types::{Cipher, Dh, Hash, Random};
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -19,6 +18,10 @@ use crate::limits::{
     SEAL_BYTES, SIGNAL_BYTES_MAX,
 };
 use crate::link::HandshakeHash;
+
+mod resolver;
+
+use resolver::Resolver;
 
 /// The most that a handshake message of XX or IK adds to its payload, in bytes: an ephemeral key,
 /// a sealed static key, a tag.
@@ -140,7 +143,7 @@ impl Handshake {
             Role::InitiateKnown { .. } | Role::RespondKnown => "Noise_IK_25519_ChaChaPoly_BLAKE2s",
         };
         let parameters: NoiseParams = name.parse().map_err(refused)?;
-        let resolver = Resolver { entropy };
+        let resolver = Resolver::new(entropy);
         let builder = snow::Builder::with_resolver(parameters, Box::new(resolver))
             .local_private_key(&key.private)
             .map_err(refused)?
@@ -334,10 +337,11 @@ pub fn read_arbitrary(input: &[u8]) -> usize {
             accepted += usize::from(handshake.read(input).is_ok());
         }
     }
-    if let Ok(mut handshake) = Handshake::new(Role::InitiateStranger, &key, b"fuzz", [3; 32]) {
-        if handshake.write(b"").is_ok() {
-            accepted += usize::from(handshake.read(input).is_ok());
-        }
+    let initiator = Handshake::new(Role::InitiateStranger, &key, b"fuzz", [3; 32]);
+    if let Ok(mut handshake) = initiator
+        && handshake.write(b"").is_ok()
+    {
+        accepted += usize::from(handshake.read(input).is_ok());
     }
     if let Some((mut channel, _)) = fixed_pair() {
         accepted += usize::from(channel.open(input).is_ok());
@@ -358,49 +362,6 @@ fn fixed_pair() -> Option<(Channel, Channel)> {
 
 fn refused(_: snow::Error) -> HandshakeError {
     HandshakeError::Refused
-}
-
-/// snow's own primitives, with the caller's entropy in place of the operating system's.
-struct Resolver {
-    entropy: [u8; 32],
-}
-
-impl CryptoResolver for Resolver {
-    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        let mut hasher = blake3::Hasher::new_derive_key("hundi 2026 link ephemeral v1");
-        hasher.update(&self.entropy);
-        Some(Box::new(Expanded { reader: hasher.finalize_xof() }))
-    }
-
-    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
-    }
-
-    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        DefaultResolver.resolve_hash(choice)
-    }
-
-    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
-    }
-}
-
-/// 32 bytes of entropy as an endless stream.
-struct Expanded {
-    reader: blake3::OutputReader,
-}
-
-impl Random for Expanded {
-    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), snow::Error> {
-        self.reader.fill(destination);
-        Ok(())
-    }
-}
-
-impl Drop for Resolver {
-    fn drop(&mut self) {
-        self.entropy.zeroize();
-    }
 }
 
 #[cfg(test)]

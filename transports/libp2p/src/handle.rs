@@ -118,7 +118,9 @@ impl Handle {
         let _ = self.commands.send(Command::Close { link }).await;
     }
 
-    /// Publishes a gossip message to all peers of this network that are linked.
+    /// Publishes a gossip message to all linked peers. A peer whose link came up a moment ago may
+    /// not be known to listen yet, here or further on, and hears nothing: gossip is for speed, and
+    /// the session that a new link begins with is what brings everything.
     ///
     /// # Errors
     /// [`PublishError`].

@@ -1,37 +1,67 @@
 //! Gossip: nothing goes further before its verdict, copies collapse, limits hold.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use hundi_transport_libp2p::limits::GOSSIP_BYTES_MAX;
 use hundi_transport_libp2p::{Config, Event, Limits, MessageId, PublishError, Verdict};
 use hundi_transports::link::CloseReason;
 use hundi_transports::rate::Rate;
 
-use crate::kit::{Node, link, loopback};
+use crate::kit::{Node, link, loopback, patient};
 
-/// Three nodes in a line: the first and the last know only the one in the middle.
-async fn line() -> [Node; 3] {
-    let mut nodes = [
-        Node::start(loopback()).await,
-        Node::start(loopback()).await,
-        Node::start(loopback()).await,
-    ];
-    let [a, b, c] = &mut nodes;
-    link(a, b).await;
-    link(c, b).await;
-    nodes
+/// Lets `from` say something new again and again until `to` has heard it through `between`, which
+/// proves that all three know of each other.
+async fn carry(from: &mut Node, between: &mut Node, to: &mut Node) {
+    let saying = async {
+        for number in 0_u32.. {
+            let bytes = [b"until heard ".as_slice(), &number.to_le_bytes()].concat();
+            let _ = from.handle.publish(bytes).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let carrying = async {
+        loop {
+            let (message, link, _) = between.gossip().await;
+            assert!(link.is_some());
+            between.handle.validate(message, Verdict::Accept).await;
+        }
+    };
+    tokio::select! {
+        () = saying => unreachable!(),
+        () = carrying => unreachable!(),
+        _ = to.gossip() => {}
+    }
+}
+
+/// Takes gossip until the one with these bytes, passing over what `carry` left behind.
+async fn hear(node: &mut Node, wanted: &[u8], verdict: Option<Verdict>) {
+    loop {
+        let (message, _, bytes) = node.gossip().await;
+        let left_over = bytes.starts_with(b"until heard");
+        assert!(left_over || bytes == wanted, "{:?} came through", String::from_utf8_lossy(&bytes));
+        assert_eq!(message, MessageId::of(&bytes));
+        if let Some(verdict) = if left_over { Some(Verdict::Ignore) } else { verdict } {
+            node.handle.validate(message, verdict).await;
+        }
+        if !left_over {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
 async fn only_what_is_accepted_goes_further() {
-    let [mut a, mut b, mut c] = line().await;
-    // First let one through, so that both ends are known to listen.
-    a.publish(b"first").await;
-    let (message, from, bytes) = b.gossip().await;
-    assert_eq!((message, bytes.as_slice()), (MessageId::of(b"first"), &b"first"[..]));
-    assert!(from.is_some());
-    b.handle.validate(message, Verdict::Accept).await;
-    c.judge_until(b"first", Verdict::Accept).await;
-    // Then messages that go no further, and at last one that does: what would have come has to
-    // come before it.
+    // Three nodes in a line: the first and the last know only the one in the middle.
+    let (mut a, mut b) = (Node::start(loopback()).await, Node::start(loopback()).await);
+    let mut c = Node::start(loopback()).await;
+    link(&mut a, &mut b).await;
+    link(&mut c, &mut b).await;
+    carry(&mut a, &mut b, &mut c).await;
+    carry(&mut c, &mut b, &mut a).await;
+    // Messages that go no further, and at last one that does: what would have come has to come
+    // before it.
     for (text, verdict) in [
         (&b"ignored"[..], Some(Verdict::Ignore)),
         (b"rejected", Some(Verdict::Reject)),
@@ -39,22 +69,20 @@ async fn only_what_is_accepted_goes_further() {
         (b"accepted", Some(Verdict::Accept)),
     ] {
         a.publish(text).await;
-        let (message, _, bytes) = b.gossip().await;
-        assert_eq!(bytes, text);
-        if let Some(verdict) = verdict {
-            b.handle.validate(message, verdict).await;
-        }
+        hear(&mut b, text, verdict).await;
     }
-    let (message, _, bytes) = c.gossip().await;
-    assert_eq!(bytes, b"accepted", "the first thing that came through");
-    c.handle.validate(message, Verdict::Accept).await;
+    hear(&mut c, b"accepted", Some(Verdict::Accept)).await;
     // And back the other way, where C's own word reaches A through B.
     c.publish(b"answer").await;
-    b.judge_until(b"answer", Verdict::Accept).await;
-    a.judge_until(b"answer", Verdict::Accept).await;
+    hear(&mut b, b"answer", Some(Verdict::Accept)).await;
+    hear(&mut a, b"answer", Some(Verdict::Accept)).await;
     for node in [a, b, c] {
         let rest = node.stop().await;
-        assert!(!rest.iter().any(|event| matches!(event, Event::Gossip { .. })), "{rest:?}");
+        let left_over = |event: &Event| match event {
+            Event::Gossip { bytes, .. } => bytes.starts_with(b"until heard"),
+            _ => true,
+        };
+        assert!(rest.iter().all(left_over), "{rest:?}");
     }
 }
 
@@ -90,28 +118,38 @@ async fn ten_peers_all_hear_each_other() {
         node.up().await;
         node.up().await;
     }
+    let barrier = Arc::new(tokio::sync::Barrier::new(nodes.len()));
     let mut tasks = Vec::new();
-    let (done, _) = tokio::sync::broadcast::channel::<()>(1);
-    let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(nodes.len()));
-    for (number, mut node) in nodes.into_iter().enumerate() {
+    for (own, mut node) in (0_u8..).zip(nodes) {
         let barrier = barrier.clone();
-        let mut done = done.subscribe();
         tasks.push(tokio::spawn(async move {
-            let own = vec![u8::try_from(number).unwrap(); 100];
-            node.publish(&own).await;
-            let mut heard = std::collections::BTreeSet::from([own]);
-            while heard.len() < 10 {
-                let (message, _, bytes) = node.gossip().await;
-                node.handle.validate(message, Verdict::Accept).await;
-                assert!(heard.insert(bytes), "a copy came through");
+            let mut copies = BTreeSet::new();
+            let mut heard = BTreeSet::from([own]);
+            let all_heard = barrier.wait();
+            tokio::pin!(all_heard);
+            // Says something new every now and then, because neighbours further on may not know of
+            // each other at first, and carries for others until everyone has heard everyone.
+            let mut round = 0_u32;
+            let mut again = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tokio::select! {
+                    _ = again.tick() => {
+                        round += 1;
+                        let bytes = [&[own], &round.to_le_bytes()[..]].concat();
+                        let _ = node.handle.publish(bytes).await;
+                    }
+                    (message, _, bytes) = node.gossip() => {
+                        node.handle.validate(message, Verdict::Accept).await;
+                        heard.insert(bytes[0]);
+                        assert!(copies.insert(bytes), "a copy came through");
+                    }
+                    _ = &mut all_heard, if heard.len() == 10 => return,
+                }
             }
-            // Others still need this node to carry.
-            barrier.wait().await;
-            drop(done.try_recv());
         }));
     }
     for task in tasks {
-        task.await.unwrap();
+        patient("everyone hears everyone", task).await.unwrap();
     }
 }
 
@@ -147,7 +185,7 @@ async fn a_peer_of_rejected_gossip_loses_its_link() {
     let publishing = async {
         for number in 0_u32.. {
             if a.handle.publish(number.to_le_bytes().to_vec()).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     };
@@ -161,7 +199,7 @@ async fn a_peer_of_rejected_gossip_loses_its_link() {
         }
     };
     let down = tokio::select! {
-        down = crate::kit::patient("misbehaved", judging) => down,
+        down = patient("misbehaved", judging) => down,
         () = publishing => unreachable!(),
     };
     assert_eq!(down, (at_b.link, CloseReason::Misbehaved));
