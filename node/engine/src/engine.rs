@@ -83,6 +83,8 @@ pub struct Engine {
     pub(crate) faults: BTreeSet<Hash>,
     /// What loading found in the store beyond what is held; deleted with the first call.
     pub(crate) superfluous: Vec<Key>,
+    /// When everything that waits for a verdict was judged last.
+    pub(crate) judged_ms: u64,
     pending: Pending,
     last: u64,
     durable: u64,
@@ -99,6 +101,7 @@ impl Engine {
             links: BTreeMap::new(),
             faults: BTreeSet::new(),
             superfluous: Vec::new(),
+            judged_ms: 0,
             pending: Pending::new(),
             last: 0,
             durable: 0,
@@ -250,8 +253,9 @@ impl Engine {
             keys.extend(author.entries().map(|claim| Key::Entry(*id, claim.id)));
             keys.extend(author.cached().map(|claim| Key::Entry(*id, claim.id)));
         }
-        keys.extend(self.own_keys().into_iter().filter(|key| !self.holds(key)));
         keys.extend(self.replica.receipts().map(|(signer, id)| Key::Receipt(*signer, *id)));
+        let held: BTreeSet<Key> = keys.iter().copied().collect();
+        keys.extend(self.own_keys().into_iter().filter(|key| !held.contains(key)));
         let banks = &trust.network().definition().banks;
         let told = banks.iter().filter(|bank| self.replica.bulletin(bank.number).is_some());
         keys.extend(told.map(|bank| Key::Bulletin(bank.number)));

@@ -30,6 +30,9 @@ pub const WAITING_MAX: usize = 256;
 /// at once. An honest payer never has more.
 pub const UNDECIDED_PER_PAYER_MAX: usize = CARRY_WINDOW as usize;
 
+/// Milliseconds after which time alone makes entries that wait be judged again.
+pub const JUDGE_AGAIN_MS: u64 = 10_000;
+
 /// Payment requests kept at once, answered and expired ones included.
 pub const REQUESTS_MAX: usize = 1024;
 

@@ -4,8 +4,8 @@
 use crate::engine::Engine;
 use crate::input::LinkId;
 use crate::limits::{
-    LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS, MISBEHAVIOUR_MAX, OWN_PUSHES_MAX, STRANGER_ITEM_MS,
-    STRANGER_ITEMS_MAX, SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
+    JUDGE_AGAIN_MS, LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS, MISBEHAVIOUR_MAX, OWN_PUSHES_MAX,
+    STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
 };
 use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN};
 use crate::output::{CloseReason, Event, Output, Payload, Published};
@@ -233,7 +233,7 @@ impl Engine {
     }
 
     fn start_session(&mut self, step: &mut Step<'_>, id: LinkId) {
-        let force = step.draw()[0] % SYNC_FORCED_ONE_IN == 0;
+        let force = step.draw()[0].is_multiple_of(SYNC_FORCED_ONE_IN);
         self.open_session(step, id, force);
     }
 
@@ -366,7 +366,10 @@ impl Engine {
             }
             self.start_session(step, id);
         }
-        self.judge_waiting(step, None);
+        if step.now_ms >= self.judged_ms.saturating_add(JUDGE_AGAIN_MS) {
+            self.judged_ms = step.now_ms;
+            self.judge_waiting(step, None);
+        }
     }
 
     /// Says when the next tick is due.
@@ -374,7 +377,7 @@ impl Engine {
         let initiated = self.links.values().filter(|link| link.initiator);
         let syncs = initiated.map(Link::due_ms).min();
         // Time alone may let a waiting payment be judged.
-        let waits = self.has_waiting().then(|| step.now_ms.saturating_add(10_000));
+        let waits = self.has_waiting().then(|| self.judged_ms.saturating_add(JUDGE_AGAIN_MS));
         if let Some(ms) = syncs.into_iter().chain(waits).min() {
             step.say(Output::WakeAt { ms });
         }

@@ -9,7 +9,7 @@
 
 use crate::input::LinkId;
 use crate::wallet::PaymentState;
-pub use crate::wallet::{PayError, RefundError, RequestError, SignError};
+pub use crate::wallet::{PayError, RefundError, RequestError, SignError, Unable};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::ops::Deref;

@@ -23,13 +23,15 @@ pub(crate) enum Source {
     /// The transport forwards it by itself, once accepted.
     Gossip,
     Local,
+    /// Offered on every link by whoever applies it.
+    Offered,
 }
 
 impl Source {
     pub(crate) fn link(self) -> Option<LinkId> {
         match self {
             Source::Link(link) => Some(link),
-            Source::Gossip | Source::Local => None,
+            Source::Gossip | Source::Local | Source::Offered => None,
         }
     }
 }
@@ -113,6 +115,10 @@ impl Engine {
     ) -> Published {
         let certified = self.is_certified(&receipt.signer);
         let awaited = self.awaits_receipt(&receipt.signer);
+        let done = self.wallet.as_ref().map(|wallet| &wallet.receipts_done);
+        if done.is_some_and(|done| done.contains(&receipt.id())) {
+            return Published::Known;
+        }
         if !certified && !awaited {
             return Published::Uncertified;
         }
@@ -243,6 +249,9 @@ impl Engine {
     pub(crate) fn forward(&mut self, step: &mut Step<'_>, key: Key, source: Source) {
         if source != Source::Gossip && self.links.values().any(|link| link.gossip) {
             step.say(Output::Publish { after: 0, key });
+        }
+        if source == Source::Offered {
+            return;
         }
         let targets: alloc::vec::Vec<LinkId> = self
             .links

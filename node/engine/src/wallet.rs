@@ -53,6 +53,8 @@ pub(crate) struct Wallet {
     pub(crate) waiting: BTreeMap<Hash, Waiting>,
     /// Receipts of open records: they stay in the store whatever the replica forgets.
     pub(crate) receipts: BTreeSet<Hash>,
+    /// Receipts of records that the bank has decided: nothing of them is taken again.
+    pub(crate) receipts_done: BTreeSet<Hash>,
     pub(crate) shared: SharedSecrets,
     /// Content keys of open payments of our own, to read receipts with.
     pub(crate) content: BTreeMap<Hash, ContentKey>,
@@ -70,6 +72,7 @@ impl Wallet {
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
             receipts: BTreeSet::new(),
+            receipts_done: BTreeSet::new(),
             shared: SharedSecrets::default(),
             content: BTreeMap::new(),
         }
@@ -103,6 +106,7 @@ impl Wallet {
             self.waiting.remove(&record.id);
             if let Some((id, _)) = &record.receipt {
                 self.receipts.remove(id);
+                self.receipts_done.insert(*id);
             }
         }
         self.records.insert(record.id, record);

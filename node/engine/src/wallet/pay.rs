@@ -174,11 +174,13 @@ impl Engine {
         wallet.content.extend(content.map(|key| (id, key)));
         wallet.index(record);
         step.event(Event::PaymentChanged { id, state: PaymentState::Signed });
-        let status = self.apply(step, VerifiedItem::Entry(entry.clone()), Source::Local);
+        // What pays somebody is offered on every link, with what it takes to judge it.
+        let source = if draft.party.is_some() { Source::Offered } else { Source::Local };
+        let status = self.apply(step, VerifiedItem::Entry(entry.clone()), source);
         if !status.is_new() {
             let key = Key::entry(entry.header().author, id);
             step.put_item(key, Item::Entry((*entry).clone()).encode());
-            self.forward(step, key, Source::Local);
+            self.forward(step, key, source);
         }
         Ok(id)
     }

@@ -140,7 +140,12 @@ impl Engine {
                 let receipt = receipt.clone();
                 return self.reply_receipt(step, link, receipt);
             }
-            let Some(waiting) = wallet.waiting.get_mut(&id) else { return };
+            if !record.is_waiting() {
+                return;
+            }
+            let Opened { plaintext, key } = opened;
+            let fresh = Waiting { entry, plaintext, key, previous: None, link: None };
+            let waiting = wallet.waiting.entry(id).or_insert(fresh);
             waiting.link = link.or(waiting.link);
             if let Some(previous) = previous {
                 waiting.previous = Some(previous);
@@ -341,10 +346,11 @@ impl Engine {
         wallet.waiting.remove(&id);
         self.record_changed(step, record);
         self.reply_receipt(step, link, bytes.clone());
-        let status = self.apply(step, VerifiedItem::Receipt(receipt), Source::Local);
+        let source = link.map_or(Source::Local, Source::Link);
+        let status = self.apply(step, VerifiedItem::Receipt(receipt), source);
         if !status.is_new() {
             step.put_item(receipt_key, bytes);
-            self.forward(step, receipt_key, Source::Local);
+            self.forward(step, receipt_key, source);
         }
         let entry = Key::entry(payer, id);
         if !self.is_core(&entry) {

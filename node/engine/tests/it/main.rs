@@ -1,2 +1,11 @@
-//! The engine through its public interface.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! The engine through its public interface: several devices, a bank, stores that acknowledge when
+//! told to, and links that can be cut.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod bank;
+mod device;
+mod durability;
+mod evidence;
+mod links;
+mod payments;
+mod world;

@@ -1,0 +1,190 @@
+//! Nothing is told before it is durable; what was told survives; a run is a file.
+
+use crate::bank::{author, keys};
+use crate::device::{Device, Store};
+use crate::world::{Over, World, pay};
+use hundi_engine::output::{PayError, SignError, Unable};
+use hundi_engine::{Answer, Config, Engine, Input, Outputs};
+
+#[test]
+fn nothing_leaves_before_its_persist_is_acknowledged() {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 0);
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    let request = world.request(payee, 1_000);
+    world.devices[payer].acknowledges = false;
+    let sends = world.devices[payer].sends;
+    let command = world.begin(payer, pay(&request));
+    assert!(world.devices[payer].sends > sends, "the offer is asked for");
+    let delivered = world.delivered;
+    world.run();
+    assert_eq!(world.delivered, delivered, "but nothing has left");
+    assert!(!world.devices[payer].answers.contains_key(&command), "nobody was told");
+    assert!(world.devices[payee].engine.history().is_empty());
+    world.acknowledge(payer);
+    let Some(Answer::Pay(Ok(id))) = world.devices[payer].answers.remove(&command) else { panic!() };
+    // The payee's verdict is held back just the same.
+    world.devices[payee].acknowledges = false;
+    world.run();
+    assert_eq!(world.word(payee, &id), "received");
+    assert_eq!(world.word(payer, &id), "signed");
+    world.acknowledge(payee);
+    world.devices[payer].acknowledges = true;
+    world.run();
+    assert_eq!(world.word(payer, &id), "received");
+}
+
+#[test]
+fn a_failed_persist_stops_signing_and_sending() {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 0);
+    let link = world.connect(payer, payee, Over::Link);
+    world.run();
+    let request = world.request(payee, 1_000);
+    world.devices[payer].acknowledges = false;
+    world.begin(payer, pay(&request));
+    let now_ms = world.now_ms;
+    world.devices[payer].fail(now_ms);
+    let sends = world.devices[payer].sends;
+    let failed = PayError::Sign(SignError::Unable(Unable::StoreFailed));
+    assert_eq!(world.try_pay(payer, &request), Err(failed));
+    world.input(payer, Input::Tick);
+    world.input(payer, Input::Message { link, bytes: vec![1; 14] });
+    world.input(payer, Input::LinkDown { link });
+    let bytes = world.bank.certificate();
+    world.input(payer, Input::Gossip { handle: 1, bytes });
+    world.run();
+    assert_eq!(world.devices[payer].sends, sends);
+    assert!(world.devices[payee].engine.history().is_empty());
+    // Loaded anew from what is durable, it signs what never left, without contradiction.
+    world.crash(payer);
+    assert!(world.devices[payer].engine.history().is_empty());
+    let id = world.pay(payer, &request);
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    assert_eq!(world.word(payer, &id), "received");
+    assert!(!world.holds_proof(payee, &author(1)));
+}
+
+#[test]
+fn a_crash_between_persist_and_send_resumes_and_pays_once() {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 0);
+    let request = world.request(payee, 1_000);
+    // Durable, but there was no link to send on.
+    let id = world.pay(payer, &request);
+    world.crash(payer);
+    assert_eq!(world.word(payer, &id), "signed");
+    assert_eq!(world.try_pay(payer, &request), Ok(id), "the payment that was made");
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    assert_eq!(world.word(payer, &id), "received");
+    assert_eq!(world.devices[payee].engine.history().len(), 1);
+    let next = world.request(payee, 10);
+    let next = world.pay(payer, &next);
+    world.run();
+    assert_eq!(world.word(payer, &next), "received");
+    assert_eq!(world.view(payer, &next).sequence, 1);
+    assert!(!world.is_stopped(payer));
+}
+
+#[test]
+fn crashes_at_every_step_of_a_payment_end_in_one_received_payment() {
+    for steps in 0.. {
+        let mut world = World::new();
+        let payer = world.add(1, 10_000);
+        let payee = world.add(2, 0);
+        world.connect(payer, payee, Over::Link);
+        world.run();
+        let request = world.request(payee, 1_000);
+        let id = world.pay(payer, &request);
+        let done = (0..steps).any(|_| !world.deliver_one());
+        for device in [payer, payee] {
+            world.crash(device);
+        }
+        assert_eq!(world.try_pay(payer, &request), Ok(id));
+        world.connect(payer, payee, Over::Link);
+        world.run();
+        for device in [payer, payee] {
+            assert_eq!(world.word(device, &id), "received", "after {steps} steps");
+            assert!(!world.is_stopped(device));
+        }
+        world.assert_converged();
+        if done {
+            assert!(steps > 1, "offer and answer were cut");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_recorded_run_replays_to_the_same_outputs() {
+    let mut world = World::new();
+    let payer = world.add_with(Some(1), Config::default(), Store::default());
+    world.devices[payer].recording = Some(Vec::new());
+    let mut items = vec![world.bank.certificate()];
+    for (serial, limit) in [(0, 0), (1, 10_000)] {
+        let grant = world.bank.grant(author(1), crate::bank::sealing(1), serial, limit);
+        items.push(world.bank.granted(grant));
+    }
+    world.publish(payer, items);
+    let payee = world.add(2, 500);
+    let relay = world.add_relay();
+    world.connect(payer, relay, Over::Gossip);
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    world.pass(40);
+    world.try_refund(payee, id, None).unwrap();
+    world.pass(40);
+    let calls = world.devices[payer].recording.take().unwrap();
+    assert!(calls.len() > 20);
+    let network = world.bank.network.clone();
+    let mut engine =
+        Engine::load(Config::default(), network, Some(keys(1)), vec![], vec![]).unwrap();
+    let secrets = [keys(1).signing.to_seed().to_vec(), keys(1).sealing.to_bytes().to_vec()];
+    for (at, call) in calls.iter().enumerate() {
+        let input: Input = borsh::from_slice(&call.input).unwrap();
+        let outputs = engine.handle(call.now_ms, call.entropy, input, &call.shelf);
+        let bytes = borsh::to_vec(&outputs).unwrap();
+        assert_eq!(bytes, call.outputs, "call {at}");
+        let again: Outputs = borsh::from_slice(&bytes).unwrap();
+        assert_eq!(again, outputs);
+        for secret in &secrets {
+            let holds = |bytes: &[u8]| bytes.windows(32).any(|window| window == &secret[..]);
+            assert!(!holds(&call.input) && !holds(&bytes), "a key in a recorded run");
+        }
+    }
+}
+
+#[test]
+fn loading_restores_everything_that_is_shown() {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 500);
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    world.run();
+    world.try_refund(payee, id, Some(10)).unwrap();
+    world.pass(60);
+    for device in [payer, payee] {
+        let device = &world.devices[device];
+        let loaded = Device::new(&world.bank, device.seed, Config::default(), device.store.clone());
+        let (old, new) = (&device.engine, &loaded.engine);
+        assert_eq!(old.digest(), new.digest());
+        assert_eq!(old.history(), new.history());
+        assert_eq!(old.balance(world.now()), new.balance(world.now()));
+        assert_eq!(old.keys(), new.keys());
+        for key in old.keys() {
+            assert!(device.store.items.contains_key(&key), "{key:?}");
+        }
+        assert_eq!(old.keys().len(), device.store.items.len(), "nothing else is stored");
+    }
+}

@@ -1,0 +1,135 @@
+//! Links: sessions that start over, peers that misbehave, strangers and their budget.
+
+use crate::bank::{author, sealing};
+use crate::world::{Over, World};
+use hundi_engine::limits::{LINKS_MAX, MISBEHAVIOUR_MAX, STRANGER_ITEMS_MAX};
+use hundi_engine::{Config, Event, Input, LinkId};
+
+#[test]
+fn peers_prove_their_keys_and_relays_prove_nothing() {
+    let mut world = World::new();
+    let a = world.add(1, 0);
+    let b = world.add(2, 0);
+    let relay = world.add_relay();
+    let silent = Config { prove_links: false, ..Config::default() };
+    let shy = world.add_with(Some(3), silent, Default::default());
+    let links = [b, relay, shy].map(|to| world.connect(a, to, Over::Link));
+    world.run();
+    let peers = world.devices[a].engine.peers();
+    let authors: Vec<_> = peers.iter().map(|peer| (peer.link, peer.author)).collect();
+    assert_eq!(authors, [(links[0], Some(author(2))), (links[1], None), (links[2], None)]);
+    assert!(peers.iter().all(|peer| peer.in_sync.is_some() && !peer.syncing));
+    let proved = Event::LinkProved { link: links[1], author: author(1) };
+    assert!(world.devices[relay].events.contains(&proved));
+}
+
+#[test]
+fn cut_at_any_frame_a_session_starts_over_and_ends_in_sync() {
+    for frames in 0..60 {
+        let mut world = World::new();
+        let a = world.add(1, 10_000);
+        let b = world.add(2, 10_000);
+        for (seed, device) in [(11, a), (12, b)] {
+            let grant = world.bank.grant(author(seed), sealing(seed), 0, 0);
+            let grant = world.bank.granted(grant);
+            world.publish(device, vec![grant]);
+        }
+        let link = world.connect(a, b, Over::Link);
+        (0..frames).for_each(|_| {
+            world.deliver_one();
+        });
+        world.cut(link);
+        world.connect(b, a, Over::Link);
+        world.run();
+        world.pass(40);
+        world.assert_converged();
+        assert_eq!(world.devices[a].engine.status().authors, 4);
+    }
+}
+
+#[test]
+fn what_fell_out_of_a_session_comes_with_a_later_one() {
+    let mut world = World::new();
+    let a = world.add(1, 10_000);
+    let b = world.add(2, 10_000);
+    world.connect(a, b, Over::Gossip);
+    world.run();
+    world.assert_converged();
+    // Known to one side without any link carrying it: as if gossip had lost it.
+    let grant = world.bank.grant(author(11), sealing(11), 0, 0);
+    let grant = world.bank.granted(grant);
+    let handle = 77;
+    world.devices[b].handle(world.now_ms, Input::Gossip { handle, bytes: grant });
+    world.devices[b].leaves.clear();
+    assert_ne!(world.devices[a].engine.digest(), world.devices[b].engine.digest());
+    world.pass(200);
+    world.assert_converged();
+}
+
+#[test]
+fn a_peer_that_misbehaves_is_cut_off_and_forgiven_with_time() {
+    let mut world = World::new();
+    let device = world.add(1, 0);
+    let link = LinkId(1_000);
+    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+    world.input(device, up);
+    let malformed = [vec![], vec![99], vec![5, 7, 1], vec![16, 0], vec![18; 99], vec![1, 1]];
+    for n in 1..MISBEHAVIOUR_MAX {
+        let bytes = malformed[n as usize % malformed.len()].clone();
+        world.input(device, Input::Message { link, bytes });
+    }
+    assert_eq!(world.devices[device].engine.peers().len(), 1);
+    world.now_ms += 3_600_000;
+    for n in 1..MISBEHAVIOUR_MAX {
+        let bytes = malformed[n as usize % malformed.len()].clone();
+        world.input(device, Input::Message { link, bytes });
+    }
+    assert_eq!(world.devices[device].engine.peers().len(), 1, "forgiven");
+    world.input(device, Input::Message { link, bytes: vec![99] });
+    assert!(world.devices[device].engine.peers().is_empty());
+    let bytes = world.bank.certificate();
+    world.input(device, Input::Message { link, bytes });
+}
+
+#[test]
+fn links_are_bounded() {
+    let mut world = World::new();
+    let device = world.add(1, 0);
+    for n in 0..LINKS_MAX as u64 + 5 {
+        let link = LinkId(10_000 + n);
+        let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+        world.input(device, up);
+    }
+    assert_eq!(world.devices[device].engine.peers().len(), LINKS_MAX);
+}
+
+#[test]
+fn a_stranger_gets_others_entries_under_a_budget_only() {
+    let mut world = World::new();
+    let device = world.add(1, 0);
+    let prover = world.add(2, 0);
+    let stranger = world.add_relay();
+    let mut items = Vec::new();
+    let authors = STRANGER_ITEMS_MAX as usize / 40 + 3;
+    for seed in 0..authors as u8 {
+        let seed = seed + 50;
+        for (serial, limit) in [(0, 0), (1, 1_000)] {
+            let grant = world.bank.grant(author(seed), sealing(seed), serial, limit);
+            items.push(world.bank.granted(grant));
+        }
+        items.extend(crate::evidence::chain(&world, seed, 40, 1));
+    }
+    for part in items.chunks(500) {
+        world.publish(device, part.to_vec());
+    }
+    let held = world.devices[device].engine.status().entries;
+    assert!(held > STRANGER_ITEMS_MAX as usize);
+    world.connect(device, stranger, Over::Link);
+    world.connect(device, prover, Over::Link);
+    world.run();
+    assert_eq!(world.devices[prover].engine.status().entries, held);
+    let got = world.devices[stranger].engine.status().entries;
+    assert_eq!(got, STRANGER_ITEMS_MAX as usize);
+    world.pass(200);
+    assert_eq!(world.devices[stranger].engine.status().entries, held, "the rest in time");
+}
