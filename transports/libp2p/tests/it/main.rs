@@ -9,3 +9,4 @@ mod links;
 mod mdns;
 mod proxy;
 mod reach;
+mod stranger;

@@ -46,6 +46,8 @@ async fn a_courier_walks_from_one_village_to_the_other() {
     two.down(at_two.link).await;
     let (at_one, at_courier) = (one.up().await, courier.up().await);
     assert_eq!(at_one.handshake_hash, at_courier.handshake_hash);
+    one.publish(b"welcome").await;
+    courier.judge_until(b"welcome", Verdict::Accept).await;
 }
 
 #[tokio::test]
