@@ -85,8 +85,8 @@ impl Engine {
             Ok(verified) => verified,
             Err(error) => return error.into(),
         };
-        let status = self.apply(step, verified, source);
-        if status.is_new() {
+        let (status, news) = self.apply(step, verified, source);
+        if news {
             self.news(step, subject);
         }
         status.into()
@@ -102,7 +102,7 @@ impl Engine {
             return Published::Known;
         }
         let Ok(proof) = proof.verify() else { return Published::Invalid };
-        let status = self.apply(step, VerifiedItem::Proof(proof), source);
+        let (status, _) = self.apply(step, VerifiedItem::Proof(proof), source);
         self.news(step, Subject::Author(author));
         status.into()
     }
@@ -132,7 +132,7 @@ impl Engine {
         if !certified {
             return Published::Uncertified;
         }
-        self.apply(step, item, source).into()
+        self.apply(step, item, source).0.into()
     }
 
     pub(crate) fn take_entry(
@@ -151,8 +151,10 @@ impl Engine {
         }
         let opened = self.open_entry(&entry);
         let refusal = self.refuses(&author, &claim);
+        let evidence = !known && self.contradicts(&author, &claim);
         // Before the costly part: what is neither carried nor of use here is not verified.
-        let wanted = foreign || opened.is_some() || self.config.intake && refusal.is_some();
+        let intake = self.config.intake && refusal.is_some();
+        let wanted = foreign || evidence || opened.is_some() || intake;
         if (known || refusal.is_some()) && !wanted {
             return refusal.map_or(Published::Known, Published::from);
         }
@@ -163,10 +165,10 @@ impl Engine {
         if foreign {
             self.stop(step);
         }
-        let status = match refusal {
-            _ if known => Status::Known,
-            Some(refusal) => refusal,
-            None => self.apply(step, VerifiedItem::Entry(entry.clone()), source),
+        let (status, news) = match refusal {
+            _ if known => (Status::Known, false),
+            Some(refusal) if !evidence => (refusal, false),
+            _ => self.apply(step, VerifiedItem::Entry(entry.clone()), source),
         };
         if self.config.intake && !known && !status.is_new() {
             step.event(Event::Intake { bytes: Item::Entry((*entry).clone()).encode() });
@@ -174,10 +176,16 @@ impl Engine {
         if let Some(opened) = opened {
             self.receive(step, entry, opened, how, source.link());
         }
-        if status.is_new() {
+        if news {
             self.news(step, Subject::Author(author));
         }
         status.into()
+    }
+
+    /// Whether an entry contradicts one that is held, of an author not yet proven to.
+    fn contradicts(&self, author: &AuthorId, claim: &Claim) -> bool {
+        let known = self.replica.author(author).filter(|_| self.is_certified(author));
+        known.is_some_and(|known| known.proof().is_none() && known.contradicted_by(claim).is_some())
     }
 
     /// What the replica would say to an entry that it does not hold, if it would not take it.
@@ -209,13 +217,14 @@ impl Engine {
         })
     }
 
-    /// Applies a verified item, stores what changed, and forwards what is new.
+    /// Applies a verified item, stores what changed, and forwards what is new. Also says whether
+    /// anything is: an entry that is not held may still bring a proof.
     pub(crate) fn apply(
         &mut self,
         step: &mut Step<'_>,
         item: VerifiedItem,
         source: Source,
-    ) -> Status {
+    ) -> (Status, bool) {
         let applied = self.replica.apply(item, step);
         let mut fresh = alloc::vec::Vec::new();
         for change in applied.changes {
@@ -242,7 +251,7 @@ impl Engine {
         if let Some(fault) = applied.fault {
             self.note_fault(step, fault);
         }
-        applied.status
+        (applied.status, applied.status.is_new() || applied.proven.is_some())
     }
 
     /// Gossips an item, and pushes it on the links that gossip does not reach.

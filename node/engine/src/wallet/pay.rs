@@ -176,7 +176,7 @@ impl Engine {
         step.event(Event::PaymentChanged { id, state: PaymentState::Signed });
         // What pays somebody is offered on every link, with what it takes to judge it.
         let source = if draft.party.is_some() { Source::Offered } else { Source::Local };
-        let status = self.apply(step, VerifiedItem::Entry(entry.clone()), source);
+        let (status, _) = self.apply(step, VerifiedItem::Entry(entry.clone()), source);
         if !status.is_new() {
             let key = Key::entry(entry.header().author, id);
             step.put_item(key, Item::Entry((*entry).clone()).encode());

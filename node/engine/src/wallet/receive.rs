@@ -347,7 +347,7 @@ impl Engine {
         self.record_changed(step, record);
         self.reply_receipt(step, link, bytes.clone());
         let source = link.map_or(Source::Local, Source::Link);
-        let status = self.apply(step, VerifiedItem::Receipt(receipt), source);
+        let (status, _) = self.apply(step, VerifiedItem::Receipt(receipt), source);
         if !status.is_new() {
             step.put_item(receipt_key, bytes);
             self.forward(step, receipt_key, source);

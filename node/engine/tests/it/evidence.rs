@@ -205,6 +205,27 @@ fn a_certified_flooder_stops_at_its_window() {
 }
 
 #[test]
+fn a_contradiction_outside_the_window_is_proven_all_the_same() {
+    let mut world = World::new();
+    let relays = [world.add_relay(), world.add_relay()];
+    world.connect(relays[0], relays[1], Over::Link);
+    let grants = [(0, 0), (1, 100_000)].map(|(serial, limit)| {
+        let grant = world.bank.grant(author(9), sealing(9), serial, limit);
+        world.bank.granted(grant)
+    });
+    world.publish(relays[0], grants.to_vec());
+    let items = chain(&world, 9, 41, 1);
+    world.publish(relays[0], items);
+    assert!(!world.holds_proof(relays[0], &author(9)));
+    let beyond = chain(&world, 9, 42, 2).remove(41);
+    world.publish(relays[0], vec![beyond]);
+    world.run();
+    for relay in relays {
+        assert!(world.holds_proof(relay, &author(9)));
+    }
+}
+
+#[test]
 fn a_gateway_hears_of_entries_that_no_relay_carries() {
     let mut world = World::new();
     let config = hundi_engine::Config { intake: true, ..Default::default() };
