@@ -134,6 +134,7 @@ impl State {
             Change::Decided { entry, outcome, paid } => {
                 self.set_paid(entry, *paid)?;
                 self.forget_waiting_receipts(entry);
+                self.end_review(entry)?;
                 let standing = match outcome {
                     Outcome::Contested => Standing::Contested,
                     decided => Standing::Decided(*decided),
@@ -182,6 +183,7 @@ impl State {
                 let guaranteed = self.guaranteed_mut(&customer, currency)?;
                 guaranteed.used = guaranteed.used.add(from_guarantee)?;
                 guaranteed.open = guaranteed.open.add(from_guarantee)?;
+                guaranteed.under_review = guaranteed.under_review.add(from_guarantee)?;
             }
             Change::TakenBack { entry } => self.take_back(entry)?,
             Change::CaseClosed { author } => self.case_mut(author)?.closed = Some(event.at),
@@ -329,6 +331,7 @@ impl State {
         let Standing::Provisional { party, from_guarantee, .. } = standing else {
             return Err(ApplyError::Unknown);
         };
+        self.end_review(id)?;
         self.set_paid(id, Amount::ZERO)?;
         self.set_standing(id, Standing::Contested)?;
         // A refund that is taken back has returned nothing.
@@ -345,6 +348,17 @@ impl State {
         let guaranteed = self.guaranteed_mut(&customer, currency)?;
         guaranteed.used = guaranteed.used.sub(from_guarantee)?;
         guaranteed.open = guaranteed.open.sub(from_guarantee)?;
+        Ok(())
+    }
+
+    /// What was paid provisionally for an entry, if anything, is not under review any more.
+    fn end_review(&mut self, id: &Hash) -> Result<(), ApplyError> {
+        let standing = self.entry_mut(id)?.standing;
+        if let Standing::Provisional { from_guarantee, .. } = standing {
+            let (_, customer, currency) = self.payer(id)?;
+            let guaranteed = self.guaranteed_mut(&customer, currency)?;
+            guaranteed.under_review = guaranteed.under_review.sub(from_guarantee)?;
+        }
         Ok(())
     }
 

@@ -85,7 +85,7 @@ struct GrantSeen {
 }
 
 /// Recomputes a bank's books from its events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Auditor {
     network: NetworkId,
     bank: BankNumber,
@@ -171,6 +171,11 @@ impl Auditor {
         for transaction in &event.transactions {
             self.look_at(number, transaction);
         }
+    }
+
+    /// What has been found so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// What was found.

@@ -42,8 +42,8 @@ pub enum OperateError {
     /// The account does not hold as much.
     #[error("{} does not hold as much", .0.kind())]
     Funds(Account),
-    /// More than the bank's open claim on this customer.
-    #[error("the open claim on this customer is {0} minor units")]
+    /// More than the bank's claim on this customer: what is under review is none yet.
+    #[error("the claim on this customer is {0} minor units")]
     Claim(Amount),
 }
 
@@ -135,9 +135,11 @@ impl Work<'_> {
             OperationKind::WriteOff(customer) | OperationKind::Recover(customer) => {
                 let customers = &self.state().customers;
                 let held = customers.get(&customer).and_then(|it| it.guaranteed.get(&currency));
-                let open = held.copied().unwrap_or_default().open;
-                if amount > open {
-                    return Err(OperateError::Claim(open).into());
+                let held = held.copied().unwrap_or_default();
+                // What is under review may still be taken back from its payee.
+                let claim = held.open.sub(held.under_review).unwrap_or_default();
+                if amount > claim {
+                    return Err(OperateError::Claim(claim).into());
                 }
                 match kind {
                     OperationKind::WriteOff(_) => Change::WrittenOff { customer, currency, amount },

@@ -209,6 +209,8 @@ pub struct Guaranteed {
     pub used: Amount,
     /// Of that, neither recovered nor written off: still open against the pool.
     pub open: Amount,
+    /// Of that, still under review: it may be taken back, and is no claim on the customer yet.
+    pub under_review: Amount,
 }
 
 /// A customer.

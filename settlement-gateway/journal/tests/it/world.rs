@@ -1,7 +1,7 @@
 //! One bank, its customers and their wallets, for tests.
 
 use hundi_journal::account::{Account, CustomerId};
-use hundi_journal::audit::{Report, audit};
+use hundi_journal::audit::{Auditor, Report};
 use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
 use hundi_journal::input::{GrantTerms, Input, Keys, Operation, OperationKind};
@@ -256,6 +256,7 @@ pub struct World {
     pub records: Vec<Item>,
     calls: u64,
     replayed: Bank,
+    auditor: Auditor,
 }
 
 impl World {
@@ -273,6 +274,7 @@ impl World {
             records: Vec::new(),
             calls: 0,
             replayed: bank(),
+            auditor: Auditor::new(network().id(), BANK),
         };
         for number in [1, 2] {
             let record = certificate(BANK, number).encode();
@@ -296,6 +298,7 @@ impl World {
                     let stored = Event::decode(&event.encode()).unwrap();
                     assert_eq!(&stored, event, "events survive storage");
                     self.replayed.apply(&stored).unwrap();
+                    self.auditor.feed(&stored);
                 }
                 self.events.extend(outputs.events.iter().cloned());
             }
@@ -395,7 +398,7 @@ impl World {
     pub fn check(&self) -> Report {
         assert_eq!(self.replayed.snapshot(), self.bank.snapshot(), "replay gives the same state");
         assert_eq!(self.replayed.journal_head(), self.bank.journal_head());
-        let report = audit(network().id(), BANK, &self.events);
+        let report = self.auditor.clone().finish();
         assert_eq!(report.findings, vec![], "the auditor finds nothing");
         assert_eq!(report.head, self.bank.journal_head());
         assert!(report.sums.values().all(|sum| *sum == 0));
