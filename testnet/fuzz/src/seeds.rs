@@ -1,0 +1,180 @@
+//! Well-formed inputs of every target, from which a fuzzer starts. The example `seeds` writes them.
+
+use crate::replica::Node;
+use crate::world;
+use hundi_ledger::body::{GrantRequest, Plaintext, Refund};
+use hundi_ledger::codec::{List, Text, encode};
+use hundi_ledger::id::{Hash, RequestId, SealingKey, Serial};
+use hundi_ledger::money::{Amount, Currency};
+use hundi_ledger::offer::Offer;
+use hundi_ledger::record::VERSION;
+use hundi_ledger::record::item::Item;
+use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
+use hundi_ledger::replica::Shelf;
+use hundi_ledger::request::PaymentRequest;
+use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
+use hundi_transports::{container, frame, signal};
+
+/// Inputs by target.
+pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let world = world::world();
+    let mut items = Vec::new();
+    let mut seen = Vec::new();
+    let all = world::full_node().shelf.0.values().chain(world.pool.iter().map(|(bytes, _)| bytes));
+    for bytes in all {
+        let count = seen.iter().filter(|tag| Some(*tag) == bytes.first()).count();
+        if count < 3 {
+            seen.extend(bytes.first().copied());
+            items.push(bytes.clone());
+        }
+    }
+    let records = |tag: u8| -> Vec<Vec<u8>> {
+        let of_tag = items.iter().filter(|bytes| bytes.first() == Some(&tag));
+        of_tag.map(|bytes| bytes[1..].to_vec()).collect()
+    };
+    let actions: Vec<Vec<u8>> = (1..9u8)
+        .map(|step| (0..96u8).map(|at| at.wrapping_mul(step * 7).wrapping_add(step)).collect())
+        .collect();
+    vec![
+        ("network", vec![world.network.encode()]),
+        ("proof", records(6)),
+        ("entry", records(7)),
+        ("receipt", records(8)),
+        ("plaintext", plaintexts()),
+        ("offer", offers(&items)),
+        ("request", requests()),
+        ("replica", actions),
+        ("session", sessions()),
+        ("frame", vec![frames(), frames()[..20].to_vec()]),
+        ("signal", signals()),
+        ("container", containers(&items)),
+        ("channel", vec![vec![9; 32], vec![9; 96], vec![9; 48]]),
+        ("canary", vec![b"not yet".to_vec()]),
+        ("item", items),
+    ]
+}
+
+fn plaintexts() -> Vec<Vec<u8>> {
+    let payee = world::world().payer;
+    let refund = Plaintext::Refund(Refund {
+        payee,
+        original: Hash([1; 32]),
+        sum: Amount::MAX,
+        memo: Text::default(),
+    });
+    let request = Plaintext::GrantRequest(GrantRequest { serial: Serial(2), limit: Amount::MAX });
+    let statement = Statement {
+        entry: Hash([1; 32]),
+        verdict: PayeeVerdict::Accepted,
+        freezes_epoch: 1,
+        checkpoint: 1,
+    };
+    let mut payment = vec![1];
+    payment.extend(payee.to_bytes());
+    payment.extend([7; 8]);
+    payment.extend([3, b't', b'e', b'a', 1, 1, 1, 2, 3, 4, 1]);
+    payment.extend([5; 8]);
+    vec![
+        payment,
+        [&[2], &refund.encode()[..]].concat(),
+        [&[3], &request.encode()[..]].concat(),
+        [&[0], &encode(&statement)[..]].concat(),
+    ]
+}
+
+fn requests() -> Vec<Vec<u8>> {
+    let world = world::world();
+    let request = |amount, hints: Vec<Text<128>>| PaymentRequest {
+        version: VERSION,
+        network: world.network.id(),
+        payee: world.payer,
+        payee_sealing: SealingKey([3; 32]),
+        request: RequestId([4; 8]),
+        currency: Currency::new("INR").unwrap_or_else(|_| panic!("a currency")),
+        amount,
+        expires: 9,
+        memo: Text::default(),
+        hints: List::new(hints).unwrap_or_default(),
+    };
+    let hint = Text::new("/ip4/127.0.0.1/tcp/1").unwrap_or_default();
+    [request(None, vec![]), request(Some(Amount::MAX), vec![hint.clone(), hint])]
+        .map(|request| request.to_uri().into_bytes())
+        .into()
+}
+
+fn offers(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let network = world::world().network.id();
+    let list = |bytes: &Vec<u8>| List::new(bytes.clone()).unwrap_or_default();
+    let entries: Vec<_> = items
+        .iter()
+        .filter_map(|bytes| match Item::decode(&network, bytes) {
+            Ok(Item::Entry(entry)) => Some((bytes, entry.signed_header())),
+            _ => None,
+        })
+        .collect();
+    let records = items.iter().take(5).map(list).collect();
+    let records = List::new(records).unwrap_or_default();
+    entries
+        .iter()
+        .take(2)
+        .enumerate()
+        .map(|(at, (bytes, header))| {
+            let previous = (at > 0).then(|| header.clone());
+            Offer { records: records.clone(), previous, entry: list(bytes) }.encode()
+        })
+        .collect()
+}
+
+/// What an empty node and a full one say to each other, as either of them hears it.
+fn sessions() -> Vec<Vec<u8>> {
+    let full = world::full_node();
+    let empty = Node::new(world::world());
+    [(full, &empty), (&empty, full)]
+        .map(|(one, other)| heard(one, other))
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn heard(one: &Node, other: &Node) -> [Vec<u8>; 2] {
+    let nodes = [one, other];
+    let config = || Config { others_items_max: 100, ..Config::default() };
+    let (first, outs) = Session::open(true, &[7; 32], &one.replica, config());
+    let (second, _) = Session::open(false, &[7; 32], &other.replica, config());
+    let mut sessions = [first, second];
+    // What each side heard: whether it opened, then its peer's messages.
+    let mut heard = [vec![0x80], vec![0x81]];
+    let mut waiting: Vec<(usize, Out)> = outs.into_iter().map(|out| (0, out)).collect();
+    while !waiting.is_empty() {
+        let (from, out) = waiting.remove(0);
+        let message = match out {
+            Out::Send(message) => message,
+            Out::SendItem(key) => {
+                [&[TAG_ITEM], &nodes[from].shelf.item(&key).unwrap_or_default()[..]].concat()
+            }
+            Out::Received(_) | Out::Done { .. } => continue,
+        };
+        let to = 1 - from;
+        let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+        heard[to].extend(length.to_le_bytes());
+        heard[to].extend(&message);
+        let outs = sessions[to].handle(&message, &nodes[to].replica).unwrap_or_default();
+        waiting.extend(outs.into_iter().map(|out| (to, out)));
+    }
+    heard
+}
+
+fn frames() -> Vec<u8> {
+    let bodies: [&[u8]; 3] = [b"frame", b"", &[7; 40]];
+    bodies.iter().flat_map(|body| frame::encode(body, 64).unwrap_or_default()).collect()
+}
+
+fn signals() -> Vec<Vec<u8>> {
+    vec![signal::encode_message(b"a message"), vec![], vec![1], vec![2, 0]]
+}
+
+fn containers(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let whole = container::encode(items.iter().take(4).map(Vec::as_slice)).unwrap_or_default();
+    let cut = whole[..whole.len() / 2].to_vec();
+    vec![container::encode([]).unwrap_or_default(), whole, cut]
+}
