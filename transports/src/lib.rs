@@ -2,10 +2,10 @@
 //!
 //! A *link* ([`link`]) is a live, encrypted channel that carries whole messages in order. What
 //! every link is made of is pure (bytes in, bytes out; time and entropy are arguments): frames
-//! ([`frame`]), what a frame says ([`signal`]), the secure channel ([`channel`]), rate limits ([`rate`]) and the file container
-//! ([`container`]). [`memory`] is a whole network in one value, driven by virtual time, with a
-//! tokio adapter. libp2p and BLE have crates of their own, so that their dependencies stay there.
-//! `docs/links.md` has every format to the byte.
+//! ([`frame`]), what a frame says ([`signal`]), the secure channel ([`channel`]), rate limits
+//! ([`rate`]) and the file container ([`container`]). [`memory`] is a whole network in one value,
+//! driven by virtual time, with a tokio adapter. libp2p and BLE have crates of their own, so that
+//! their dependencies stay there. `docs/links.md` has every format to the byte.
 //!
 //! # Entry points for fuzzing
 //!
@@ -14,7 +14,7 @@
 //!
 //! - [`frame::decode_all`]: any byte stream as frames;
 //! - [`signal::decode`]: any bytes as one signal;
-//! - [`channel::read_arbitrary`]: any bytes as a handshake message and as a sealed record;
+//! - [`channel::read_arbitrary`]: any bytes as handshake messages and as a sealed record;
 //! - [`container::decode`]: any bytes as a file;
 //! - `hundi_transport_libp2p::opening::decode`: any bytes as the opening message of a libp2p link.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
