@@ -7,22 +7,27 @@
 //! sides keep what arrived, and the next difference is smaller. A session says it is in sync only
 //! if the last fingerprints of both sides were equal.
 
+mod guard;
 mod have;
+mod keys;
 mod message;
+mod offer;
 mod range;
 
 use crate::codec::{DecodeError, List};
 use crate::id::{AuthorId, Hash};
-use crate::limits::PROVEN_VERIFICATIONS_PER_SESSION_MAX;
 use crate::record::item::{Item, Subject};
-use crate::replica::{Key, Replica, key};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::replica::{Key, Replica};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use guard::Guard;
 use have::{Due, Rank};
+use keys::Keys;
 use message::{
-    AuthorVector, Bucket, Have, MESSAGE_BYTES_FULL, Message, Open, PER_MESSAGE_MAX, Turn,
+    AuthorVector, Bucket, Have, Message, Open, PER_MESSAGE_MAX, Turn, in_messages, send_tags,
 };
 pub use message::{MESSAGE_BYTES_MAX, TAG_ITEM};
+use offer::{cache_items, compare_evidence, evidence_items, evidence_tags};
 use range::{Differences, Element, Snapshot};
 use thiserror::Error;
 
@@ -33,6 +38,13 @@ pub const TURNS_MAX: u32 = 40;
 pub const ITEMS_PER_TURN_MAX: usize = 8 * 1024;
 /// Differing authors that one turn works on at most.
 pub const AUTHORS_PER_TURN_MAX: usize = 2 * PER_MESSAGE_MAX;
+/// Differing authors that one session keeps in mind at most: what a full message of ranges lists.
+const AUTHORS_ASKED_MAX: usize = PER_MESSAGE_MAX * range::LISTED;
+/// Messages besides items in one turn at most: evidence, vectors and ranges of their largest
+/// numbers fit three times.
+const MESSAGES_PER_TURN_MAX: u32 = 512;
+/// Tags of evidence or cached items that are kept in mind at most.
+const TAGS_MAX: usize = 64 * PER_MESSAGE_MAX;
 /// Cached items that one session offers at most.
 pub const CACHE_OFFERS_MAX: usize = 1024;
 
@@ -56,7 +68,8 @@ pub enum Out {
     Send(Vec<u8>),
     /// Send the item stored under the key, behind [`TAG_ITEM`].
     SendItem(Key),
-    /// An item arrived: verify and apply it before the next message is handled.
+    /// An item arrived: verify and apply it before the next message is handled. One that is held
+    /// need not be verified.
     Received(Vec<u8>),
     /// The session is over.
     Done {
@@ -74,43 +87,12 @@ pub enum SyncError {
     /// More turns than any honest session takes.
     #[error("the session takes more than {TURNS_MAX} turns")]
     TooManyTurns,
+    /// More messages than any honest turn has.
+    #[error("a turn has more than {MESSAGES_PER_TURN_MAX} messages")]
+    TooManyMessages,
     /// A message after the end, or an opening where none is due.
     #[error("a message that is not due")]
     NotDue,
-}
-
-/// The keys of one session, from the link's handshake hash.
-pub(crate) struct Keys {
-    fingerprint: [u8; 32],
-    short: [u8; 32],
-    tag: [u8; 32],
-}
-
-impl Keys {
-    fn new(handshake_hash: &[u8; 32]) -> Self {
-        Self {
-            fingerprint: blake3::derive_key("hundi v1 sync fingerprint", handshake_hash),
-            short: blake3::derive_key("hundi v1 sync short id", handshake_hash),
-            tag: blake3::derive_key("hundi v1 sync tag", handshake_hash),
-        }
-    }
-
-    fn short(&self, author: &AuthorId) -> u64 {
-        wide(&self.short, &key::subject_bytes(&Subject::Author(*author)))
-    }
-
-    fn wide_tag(&self, id: &Hash) -> u64 {
-        wide(&self.tag, &id.0)
-    }
-
-    fn tag(&self, id: &Hash) -> u32 {
-        (self.wide_tag(id) >> 32) as u32
-    }
-}
-
-fn wide(key: &[u8; 32], bytes: &[u8]) -> u64 {
-    let hash = blake3::keyed_hash(key, bytes);
-    u64::from_le_bytes(core::array::from_fn(|at| hash.as_bytes()[at]))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,20 +108,28 @@ enum Stage {
 pub struct Session {
     keys: Keys,
     config: Config,
+    initiator: bool,
     stage: Stage,
     snapshot: Snapshot,
     turns: u32,
+    messages: u32,
     finished: bool,
     others_items_left: usize,
-    proven_received: u32,
+    guard: Guard,
     cache_offered: bool,
     /// Gathered while the peer speaks, said in our turn.
     due: BTreeSet<Due>,
     sent: BTreeSet<Key>,
     buckets: Vec<Bucket>,
+    /// Where the ranges of the peer's turn may still start.
+    ranges_from: u128,
     requests: BTreeSet<u64>,
     answers: BTreeSet<u64>,
+    /// Authors of ours that the peer does not have.
+    lacking: BTreeSet<u64>,
     banks_answered: bool,
+    /// The peer's evidence, told in its turn.
+    evidence: Option<BTreeSet<u64>>,
     evidence_ask: Vec<u64>,
     cache_ask: Vec<u64>,
     /// Vectors of the peer to look at again once its newer checkpoint has arrived.
@@ -161,16 +151,21 @@ impl Session {
             stage: if initiator { Stage::Running } else { Stage::Waiting },
             keys,
             config,
+            initiator,
             turns: 0,
+            messages: 0,
             finished: false,
-            proven_received: 0,
+            guard: Guard::default(),
             cache_offered: false,
             due: BTreeSet::new(),
             sent: BTreeSet::new(),
             buckets: Vec::new(),
+            ranges_from: 0,
             requests: BTreeSet::new(),
             answers: BTreeSet::new(),
+            lacking: BTreeSet::new(),
             banks_answered: false,
+            evidence: None,
             evidence_ask: Vec::new(),
             cache_ask: Vec::new(),
             deferred: Vec::new(),
@@ -191,14 +186,26 @@ impl Session {
 
     fn opening(&mut self, replica: &Replica) -> Out {
         let flags = if self.config.force { message::OPEN_FORCE } else { 0 };
-        let core = self.fingerprint(replica);
-        let evidence = replica.evidence_fingerprint(&self.keys.fingerprint);
+        let core = self.fingerprint(replica, self.initiator);
+        let evidence = self.evidence_value(replica);
         Out::Send(Message::Open(Open { flags, core, evidence }).encode())
     }
 
-    fn fingerprint(&self, replica: &Replica) -> [u8; 6] {
-        let wide = replica.fingerprint(&self.keys.fingerprint);
+    /// The value of our core as the side named says it.
+    fn fingerprint<const N: usize>(&self, replica: &Replica, initiator: bool) -> [u8; N] {
+        let key = if initiator { &self.keys.initiator } else { &self.keys.responder };
+        let wide = replica.fingerprint(key);
         core::array::from_fn(|at| wide[at])
+    }
+
+    /// Whether the peer's value says that its core is ours.
+    fn agrees<const N: usize>(&self, replica: &Replica, theirs: [u8; N]) -> bool {
+        theirs == self.fingerprint(replica, !self.initiator)
+    }
+
+    fn evidence_value(&self, replica: &Replica) -> [u8; 2] {
+        let wide = replica.evidence_fingerprint(&self.keys.initiator);
+        [wide[0], wide[1]]
     }
 
     /// Takes one message of the peer.
@@ -220,13 +227,19 @@ impl Session {
         message: Message,
         replica: &Replica,
     ) -> Result<Vec<Out>, SyncError> {
+        if !matches!(message, Message::Item(_)) {
+            self.messages = self.messages.saturating_add(1);
+            if self.messages > MESSAGES_PER_TURN_MAX {
+                return Err(SyncError::TooManyMessages);
+            }
+        }
         match (self.stage, message) {
             (_, Message::Item(item)) => return Ok(self.received(item, replica)),
             (_, Message::Later) => {}
             (Stage::Waiting, Message::Open(open)) => return Ok(self.opened(open, replica)),
             (Stage::Running, Message::Ranges(buckets)) => self.compare(&buckets),
             (Stage::Running, Message::Have(have)) => self.take_have(&have, replica),
-            (Stage::Running, Message::Evidence(tags)) => self.take_evidence(&tags, replica),
+            (Stage::Running, Message::Evidence(tags)) => self.take_evidence(&tags),
             (Stage::Running, Message::EvidenceAsk(tags)) => self.give_evidence(&tags, replica),
             (Stage::Running, Message::Cache(tags)) => self.take_cache(&tags, replica),
             (Stage::Running, Message::CacheAsk(tags)) => self.give_cache(&tags, replica),
@@ -237,43 +250,41 @@ impl Session {
     }
 
     fn received(&mut self, item: Vec<u8>, replica: &Replica) -> Vec<Out> {
-        let barred = match Item::decode(&replica.network(), &item) {
-            Ok(Item::Entry(entry)) => {
-                let author = replica.author(&entry.header().author);
-                author.is_some_and(|author| author.proof().is_some())
-            }
-            _ => false,
+        let passes = match Item::decode(&replica.network(), &item) {
+            Ok(Item::Entry(entry)) => self.guard.passes(&entry, replica),
+            _ => true,
         };
-        if barred {
-            // However many entries one equivocator signs, they cost little (invariant I8).
-            self.proven_received = self.proven_received.saturating_add(1);
-            if self.proven_received > PROVEN_VERIFICATIONS_PER_SESSION_MAX {
-                return Vec::new();
-            }
-        }
-        alloc::vec![Out::Received(item)]
+        if passes { alloc::vec![Out::Received(item)] } else { Vec::new() }
     }
 
     fn opened(&mut self, open: Open, replica: &Replica) -> Vec<Out> {
-        let evidence = replica.evidence_fingerprint(&self.keys.fingerprint);
-        let equal = open.core == self.fingerprint(replica) && open.evidence == evidence;
-        if equal && open.flags & message::OPEN_FORCE == 0 && !self.config.force {
+        let forced = self.config.force || open.flags & message::OPEN_FORCE != 0;
+        if !forced && self.agrees(replica, open.core) {
             self.stage = Stage::Done;
-            let turn = Message::Turn(Turn::Equal).encode();
-            return alloc::vec![Out::Send(turn), Out::Done { in_sync: true }];
+            let turn = Turn::Equal(self.fingerprint(replica, self.initiator));
+            let turn = Out::Send(Message::Turn(turn).encode());
+            return alloc::vec![turn, Out::Done { in_sync: true }];
         }
         self.stage = Stage::Running;
         let mut outs = Vec::new();
-        let tags: Vec<u64> = evidence_tags(replica, &self.keys).into_keys().collect();
-        if open.evidence != evidence {
+        if open.evidence != self.evidence_value(replica) {
+            let tags: Vec<u64> = evidence_tags(replica, &self.keys).into_keys().collect();
+            if tags.is_empty() {
+                // To say that there is none is what makes the peer send its own first.
+                outs.push(Out::Send(Message::Evidence(List::default()).encode()));
+            }
             send_tags(tags, Message::Evidence, &mut outs);
         }
-        let banks = List::new(self.bank_vectors(replica)).unwrap_or_default();
-        let have = Have { answer: false, banks, authors: List::default() };
-        outs.push(Out::Send(Message::Have(have).encode()));
+        self.speak_banks(false, replica, &mut outs);
         self.buckets.push(self.snapshot.root());
         self.speak(replica, &mut outs);
         outs
+    }
+
+    fn speak_banks(&self, answer: bool, replica: &Replica, outs: &mut Vec<Out>) {
+        in_messages(self.bank_vectors(replica).into_iter(), outs, |banks| {
+            Message::Have(Have { answer, banks, authors: List::default() })
+        });
     }
 
     fn bank_vectors(&self, replica: &Replica) -> Vec<message::BankVector> {
@@ -284,15 +295,13 @@ impl Session {
     fn compare(&mut self, buckets: &[Bucket]) {
         let mut differences = Differences::default();
         for bucket in buckets {
-            self.snapshot.compare(bucket, &mut differences);
+            self.snapshot.compare(bucket, &mut self.ranges_from, &mut differences);
         }
         let room = PER_MESSAGE_MAX.saturating_sub(self.buckets.len());
         self.buckets.extend(differences.buckets.into_iter().take(room));
-        for short in differences.shorts {
-            if self.requests.len() < AUTHORS_PER_TURN_MAX {
-                self.requests.insert(short);
-            }
-        }
+        self.lacking.extend(differences.lacking);
+        let room = AUTHORS_ASKED_MAX.saturating_sub(self.requests.len());
+        self.requests.extend(differences.shorts.into_iter().take(room));
     }
 
     fn take_have(&mut self, have: &Have, replica: &Replica) {
@@ -324,18 +333,11 @@ impl Session {
         }
     }
 
-    fn take_evidence(&mut self, theirs: &[u64], replica: &Replica) {
-        let ours = evidence_tags(replica, &self.keys);
-        let theirs: BTreeSet<u64> = theirs.iter().copied().collect();
-        let mut due = Vec::new();
-        for (tag, author) in &ours {
-            if !theirs.contains(tag) {
-                evidence_items(replica, *author, &mut due);
-            }
-        }
-        self.add_due(due);
-        let unknown = theirs.into_iter().filter(|tag| !ours.contains_key(tag));
-        self.evidence_ask.extend(unknown.take(PER_MESSAGE_MAX));
+    /// Evidence may come in several messages: it is compared when the turn ends.
+    fn take_evidence(&mut self, tags: &[u64]) {
+        let theirs = self.evidence.get_or_insert_default();
+        let room = TAGS_MAX.saturating_sub(theirs.len());
+        theirs.extend(tags.iter().take(room));
     }
 
     fn give_evidence(&mut self, asked: &[u64], replica: &Replica) {
@@ -351,7 +353,8 @@ impl Session {
         let held: BTreeSet<u64> =
             cache_items(replica).map(|(_, id)| self.keys.wide_tag(&id)).collect();
         let wanted = offered.iter().copied().filter(|tag| !held.contains(tag));
-        self.cache_ask.extend(wanted.take(PER_MESSAGE_MAX));
+        let room = CACHE_OFFERS_MAX.saturating_sub(self.cache_ask.len());
+        self.cache_ask.extend(wanted.take(room));
     }
 
     fn give_cache(&mut self, asked: &[u64], replica: &Replica) {
@@ -363,20 +366,45 @@ impl Session {
         self.add_due(due);
     }
 
+    /// Of more than one turn sends, the first by rank stay: evidence before all else.
     fn add_due(&mut self, due: Vec<Due>) {
         for item in due {
-            if self.due.len() < ITEMS_PER_TURN_MAX && !self.sent.contains(&item.2) {
-                self.due.insert(item);
+            let new = !self.sent.contains(&item.2) && self.due.insert(item);
+            if new && self.due.len() > ITEMS_PER_TURN_MAX {
+                self.due.pop_last();
             }
+        }
+    }
+
+    /// Looks at what the turn that has just ended leaves to do.
+    fn settle_turn(&mut self, replica: &Replica) {
+        self.messages = 0;
+        self.ranges_from = 0;
+        let mut due = Vec::new();
+        if let Some(theirs) = self.evidence.take() {
+            self.evidence_ask = compare_evidence(replica, &self.keys, &theirs, &mut due);
+        }
+        // Vectors that wait for the peer's checkpoint are looked at until it is here.
+        for theirs in core::mem::take(&mut self.deferred) {
+            self.answer_author(&theirs, replica, &mut due);
+        }
+        self.add_due(due);
+        let mut authors = 0;
+        while authors < AUTHORS_PER_TURN_MAX && self.due.len() < ITEMS_PER_TURN_MAX {
+            let Some(short) = self.lacking.pop_first() else { break };
+            let mut due = Vec::new();
+            self.answer_author(&have::nothing(short), replica, &mut due);
+            self.add_due(due);
+            authors += 1;
         }
     }
 
     fn take_turn(&mut self, turn: Turn, replica: &Replica) -> Result<Vec<Out>, SyncError> {
         self.turns = self.turns.saturating_add(1);
         let (theirs, peer_finished) = match turn {
-            Turn::Equal => {
+            Turn::Equal(theirs) => {
                 self.stage = Stage::Done;
-                return Ok(alloc::vec![Out::Done { in_sync: true }]);
+                return Ok(alloc::vec![Out::Done { in_sync: self.agrees(replica, theirs) }]);
             }
             Turn::More(fingerprint) => (fingerprint, false),
             Turn::Finished(fingerprint) => (fingerprint, true),
@@ -384,37 +412,32 @@ impl Session {
         if self.turns > TURNS_MAX {
             return Err(SyncError::TooManyTurns);
         }
-        let mut due = Vec::new();
-        for theirs in core::mem::take(&mut self.deferred) {
-            self.answer_author(&theirs, replica, &mut due);
-        }
-        // Looked at once more, with the newer checkpoint held; not a third time.
-        self.deferred.clear();
-        self.add_due(due);
+        self.settle_turn(replica);
         let mut outs = Vec::new();
-        let already_finished = self.finished;
-        if peer_finished && already_finished && self.is_silent() {
-            self.stage = Stage::Done;
-            outs.push(Out::Done { in_sync: theirs == self.fingerprint(replica) });
-            return Ok(outs);
+        let said = peer_finished && self.finished && self.is_silent();
+        if !said {
+            self.speak(replica, &mut outs);
         }
-        self.speak(replica, &mut outs);
-        if peer_finished && self.finished {
+        if said || peer_finished && self.finished {
             self.stage = Stage::Done;
-            outs.push(Out::Done { in_sync: theirs == self.fingerprint(replica) });
+            outs.push(Out::Done { in_sync: self.agrees(replica, theirs) });
         }
         Ok(outs)
     }
 
     fn is_silent(&self) -> bool {
+        self.cache_offered && self.is_silent_but_cache()
+    }
+
+    fn is_silent_but_cache(&self) -> bool {
         self.due.is_empty()
             && self.buckets.is_empty()
             && self.requests.is_empty()
             && self.answers.is_empty()
+            && self.lacking.is_empty()
             && !self.banks_answered
             && self.evidence_ask.is_empty()
             && self.cache_ask.is_empty()
-            && self.cache_offered
     }
 
     /// Says everything gathered, and ends the turn.
@@ -425,9 +448,11 @@ impl Session {
         self.speak_vectors(replica, outs);
         self.speak_ranges(outs);
         send_tags(core::mem::take(&mut self.cache_ask), Message::CacheAsk, outs);
-        self.offer_cache(replica, outs);
-        self.finished = outs.len() == before;
-        let fingerprint = self.fingerprint(replica);
+        if outs.len() == before && self.is_silent_but_cache() {
+            self.offer_cache(replica, outs);
+        }
+        self.finished = outs.len() == before && self.is_silent_but_cache();
+        let fingerprint = self.fingerprint(replica, self.initiator);
         let turn =
             if self.finished { Turn::Finished(fingerprint) } else { Turn::More(fingerprint) };
         outs.push(Out::Send(Message::Turn(turn).encode()));
@@ -449,11 +474,13 @@ impl Session {
 
     fn speak_vectors(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
         if core::mem::take(&mut self.banks_answered) {
-            let banks = List::new(self.bank_vectors(replica)).unwrap_or_default();
-            let have = Have { answer: true, banks, authors: List::default() };
-            outs.push(Out::Send(Message::Have(have).encode()));
+            self.speak_banks(true, replica, outs);
         }
-        let requests = core::mem::take(&mut self.requests);
+        let later = match self.requests.iter().nth(AUTHORS_PER_TURN_MAX).copied() {
+            Some(first) => self.requests.split_off(&first),
+            None => BTreeSet::new(),
+        };
+        let requests = core::mem::replace(&mut self.requests, later);
         let answers = core::mem::take(&mut self.answers);
         self.speak_have(false, requests.into_iter(), replica, outs);
         self.speak_have(true, answers.into_iter(), replica, outs);
@@ -504,63 +531,4 @@ fn snapshot(replica: &Replica, keys: &Keys) -> Snapshot {
         Subject::Bank(_) => None,
     });
     Snapshot::new(elements.collect())
-}
-
-/// The tag of every frozen or proven author's evidence.
-fn evidence_tags(replica: &Replica, keys: &Keys) -> BTreeMap<u64, AuthorId> {
-    let elements = replica.evidence_elements();
-    elements.map(|(author, element)| (keys.wide_tag(element), *author)).collect()
-}
-
-fn evidence_items(replica: &Replica, id: AuthorId, due: &mut Vec<Due>) {
-    let Some(author) = replica.author(&id) else { return };
-    for held in author.grants() {
-        let order = u32::from(held.serial.0);
-        due.push((Rank::EvidenceGrant, order, Key::Grant(id, held.serial)));
-    }
-    due.extend(author.freeze().map(|_| (Rank::Evidence, 0, Key::Freeze(id))));
-    due.extend(author.proof().map(|_| (Rank::Evidence, 1, Key::Proof(id))));
-}
-
-fn cache_items(replica: &Replica) -> impl Iterator<Item = (Key, Hash)> {
-    let entries = replica.authors().flat_map(|(author, known)| {
-        known.cached().map(move |claim| (Key::Entry(*author, claim.id), claim.id))
-    });
-    entries.chain(replica.receipts().map(|(signer, id)| (Key::Receipt(*signer, *id), *id)))
-}
-
-fn send_tags(
-    tags: Vec<u64>,
-    message: fn(List<u64, PER_MESSAGE_MAX>) -> Message,
-    outs: &mut Vec<Out>,
-) {
-    for chunk in tags.chunks(PER_MESSAGE_MAX) {
-        let tags = List::new(chunk.to_vec()).unwrap_or_default();
-        outs.push(Out::Send(message(tags).encode()));
-    }
-}
-
-/// Sends values in as many messages as they need.
-fn in_messages<T: borsh::BorshSerialize>(
-    values: impl Iterator<Item = T>,
-    outs: &mut Vec<Out>,
-    message: impl Fn(List<T, PER_MESSAGE_MAX>) -> Message,
-) {
-    let mut flush = |values: &mut Vec<T>| {
-        let values = core::mem::take(values);
-        if !values.is_empty() {
-            let list = List::new(values).unwrap_or_default();
-            outs.push(Out::Send(message(list).encode()));
-        }
-    };
-    let (mut pending, mut bytes) = (Vec::new(), 0);
-    for value in values {
-        bytes += crate::codec::encode(&value).len();
-        pending.push(value);
-        if bytes >= MESSAGE_BYTES_FULL || pending.len() >= PER_MESSAGE_MAX {
-            flush(&mut pending);
-            bytes = 0;
-        }
-    }
-    flush(&mut pending);
 }

@@ -2,7 +2,7 @@
 //! enough that the other side sends only what is lacking. They cope with gaps and with two
 //! branches; short tags are keyed with the link, so a collision does not outlive the contact.
 
-use super::Keys;
+use super::keys::Keys;
 use super::message::{AuthorVector, BankVector, Run};
 use crate::codec::List;
 use crate::id::{AuthorId, BankNumber};
@@ -19,6 +19,8 @@ pub(super) enum Rank {
     EvidenceGrant,
     Evidence,
     OwnGrant,
+    /// Before the entries: it may raise what is carried of them.
+    OwnCheckpoint,
     OwnEntry,
     Grant,
     Bulletin,
@@ -59,16 +61,21 @@ pub(super) fn bank_lacks(replica: &Replica, keys: &Keys, theirs: &BankVector, du
     }
 }
 
-/// What this side holds of an author; of one it does not know, nothing.
-pub(super) fn author_vector(author: Option<&Author>, keys: &Keys, short: u64) -> AuthorVector {
-    let mut vector = AuthorVector {
+/// The vector of a side that holds nothing of an author.
+pub(super) fn nothing(short: u64) -> AuthorVector {
+    AuthorVector {
         short,
         grants: List::default(),
         checkpoint: None,
         freeze: None,
         proven: false,
         runs: List::default(),
-    };
+    }
+}
+
+/// What this side holds of an author; of one it does not know, nothing.
+pub(super) fn author_vector(author: Option<&Author>, keys: &Keys, short: u64) -> AuthorVector {
+    let mut vector = nothing(short);
     let Some(author) = author else { return vector };
     let grants = author.grants().map(|held| (held.serial, keys.tag(&held.id()))).collect();
     vector.grants = List::new(grants).unwrap_or_default();
@@ -152,7 +159,8 @@ pub(super) fn author_lacks(
     if let Some(held) = author.checkpoint() {
         let same = theirs.checkpoint.map(|(_, _, tag)| tag) == Some(keys.tag(&held.id()));
         if ours >= their && !same {
-            due.push((Rank::Checkpoint, 0, Key::Checkpoint(id)));
+            let rank = if own { Rank::OwnCheckpoint } else { Rank::Checkpoint };
+            due.push((rank, 0, Key::Checkpoint(id)));
         }
     }
     if their > ours {

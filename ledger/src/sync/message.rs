@@ -2,6 +2,7 @@
 //! are the session's, others belong to whoever drives it. Unknown tags in the range are skipped,
 //! so that another reconciliation can be offered beside the ranges.
 
+use super::Out;
 use crate::codec::{self, DecodeError, List};
 use crate::id::{BankNumber, Serial};
 use crate::limits::{CERTIFICATES_PER_BANK_MAX, GRANTS_PER_AUTHOR_MAX};
@@ -25,13 +26,14 @@ pub(super) const PER_MESSAGE_MAX: usize = 2048;
 /// The tag of a message that carries one item; also valid outside a session.
 pub const TAG_ITEM: u8 = 5;
 
-/// The initiator's first message: 14 bytes.
+/// The initiator's first message: 10 bytes with its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Open {
     /// Bit 0: reconcile even if the fingerprints are equal.
     pub(super) flags: u8,
     pub(super) core: [u8; 6],
-    pub(super) evidence: [u8; 6],
+    /// Two bytes are enough: where they are equal by chance, evidence goes with its author.
+    pub(super) evidence: [u8; 2],
 }
 
 /// Flag of [`Open`].
@@ -98,15 +100,16 @@ pub(super) struct Have {
     pub(super) authors: List<AuthorVector, PER_MESSAGE_MAX>,
 }
 
-/// How a turn ends.
+/// How a turn ends. The values are those of the side that speaks, keyed for it, so that neither
+/// side can answer with the value it has just heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) enum Turn {
     /// Something was said: the other side's turn.
     More([u8; 6]),
     /// Nothing is left to say.
     Finished([u8; 6]),
-    /// The fingerprints of both opening values are equal.
-    Equal,
+    /// The opening value is equal to the responder's own: nothing to reconcile. 6 bytes with tags.
+    Equal([u8; 4]),
 }
 
 /// One message.
@@ -170,4 +173,41 @@ impl Message {
         bytes.extend_from_slice(&rest);
         bytes
     }
+}
+
+/// Sends tags in as many messages as they need.
+pub(super) fn send_tags(
+    tags: Vec<u64>,
+    message: fn(List<u64, PER_MESSAGE_MAX>) -> Message,
+    outs: &mut Vec<Out>,
+) {
+    for chunk in tags.chunks(PER_MESSAGE_MAX) {
+        let tags = List::new(chunk.to_vec()).unwrap_or_default();
+        outs.push(Out::Send(message(tags).encode()));
+    }
+}
+
+/// Sends values in as many messages as they need.
+pub(super) fn in_messages<T: borsh::BorshSerialize>(
+    values: impl Iterator<Item = T>,
+    outs: &mut Vec<Out>,
+    message: impl Fn(List<T, PER_MESSAGE_MAX>) -> Message,
+) {
+    let mut flush = |values: &mut Vec<T>| {
+        let values = core::mem::take(values);
+        if !values.is_empty() {
+            let list = List::new(values).unwrap_or_default();
+            outs.push(Out::Send(message(list).encode()));
+        }
+    };
+    let (mut pending, mut bytes) = (Vec::new(), 0);
+    for value in values {
+        bytes += codec::encode(&value).len();
+        pending.push(value);
+        if bytes >= MESSAGE_BYTES_FULL || pending.len() >= PER_MESSAGE_MAX {
+            flush(&mut pending);
+            bytes = 0;
+        }
+    }
+    flush(&mut pending);
 }

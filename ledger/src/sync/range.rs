@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 
 const NIBBLES: u8 = 16;
 
+/// Elements that a range lists instead of splitting further.
+pub(super) const LISTED: usize = LIST_MAX;
+
 /// One author in the session's order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Element {
@@ -29,8 +32,10 @@ pub(super) struct Snapshot(Vec<Element>);
 pub(super) struct Differences {
     /// Ranges to ask about further.
     pub(super) buckets: Vec<Bucket>,
-    /// Short ids that differ or that one side lacks.
+    /// Short ids that differ, or that this side lacks.
     pub(super) shorts: Vec<u64>,
+    /// Short ids that the other side lacks.
+    pub(super) lacking: Vec<u64>,
 }
 
 impl Snapshot {
@@ -50,11 +55,16 @@ impl Snapshot {
         self.bucket(0, 0)
     }
 
-    /// Compares a range of the peer with ours.
-    pub(super) fn compare(&self, bucket: &Bucket, differences: &mut Differences) {
+    /// Compares a range of the peer with ours. `from` is where ranges may still start in this
+    /// turn: they ascend and do not overlap, so that no peer makes us look at ours twice.
+    pub(super) fn compare(&self, bucket: &Bucket, from: &mut u128, differences: &mut Differences) {
         if bucket.depth > NIBBLES || bucket.prefix != floor(bucket.prefix, bucket.depth) {
             return; // No such range: a lie that gains nothing.
         }
+        if u128::from(bucket.prefix) < *from {
+            return;
+        }
+        *from = u128::from(bucket.prefix | ceiling(bucket.depth)) + 1;
         match &bucket.content {
             Content::Children(theirs) if bucket.depth < NIBBLES => {
                 for (at, theirs) in theirs.iter().enumerate() {
@@ -67,18 +77,13 @@ impl Snapshot {
             Content::Children(_) => {}
             Content::Elements(theirs) => {
                 let ours = self.range(bucket.depth, bucket.prefix);
-                self.compare_elements(ours, theirs, &mut differences.shorts);
+                let inside = |short: u64| floor(short, bucket.depth) == bucket.prefix;
+                let ascending = theirs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+                if ascending && theirs.iter().all(|(short, _)| inside(*short)) {
+                    compare_elements(ours, theirs, differences);
+                }
             }
         }
-    }
-
-    fn compare_elements(&self, ours: &[Element], theirs: &[(u64, u64)], shorts: &mut Vec<u64>) {
-        let same = |element: &Element| {
-            theirs.iter().any(|(short, tag)| *short == element.short && *tag == element.tag)
-        };
-        shorts.extend(ours.iter().filter(|element| !same(element)).map(|element| element.short));
-        let unknown = theirs.iter().map(|(short, _)| *short);
-        shorts.extend(unknown.filter(|short| self.author(*short).is_none()));
     }
 
     fn bucket(&self, depth: u8, prefix: u64) -> Bucket {
@@ -103,6 +108,21 @@ impl Snapshot {
         let to = self.0.partition_point(|element| element.short <= last);
         self.0.get(from..to).unwrap_or_default()
     }
+}
+
+/// Walks both ascending lists once: what this costs is bounded by what both sides hold.
+fn compare_elements(ours: &[Element], theirs: &[(u64, u64)], differences: &mut Differences) {
+    let mut ours = ours.iter().peekable();
+    for (short, tag) in theirs {
+        while let Some(before) = ours.next_if(|element| element.short < *short) {
+            differences.lacking.push(before.short);
+        }
+        let same = ours.next_if(|element| element.short == *short);
+        if same.is_none_or(|element| element.tag != *tag) {
+            differences.shorts.push(*short);
+        }
+    }
+    differences.lacking.extend(ours.map(|element| element.short));
 }
 
 fn fingerprint(elements: &[Element]) -> u64 {
@@ -152,8 +172,11 @@ mod tests {
         while !messages.is_empty() {
             let mut differences = Differences::default();
             let side = sides.next().unwrap();
-            messages.iter().for_each(|bucket| side.compare(bucket, &mut differences));
-            found.extend(differences.shorts);
+            let mut from = 0;
+            for bucket in &messages {
+                side.compare(bucket, &mut from, &mut differences);
+            }
+            found.extend(differences.shorts.into_iter().chain(differences.lacking));
             messages = differences.buckets;
         }
         let mut expected: BTreeSet<u64> = (0..5).chain(3_000..3_004).map(mix).collect();
@@ -162,12 +185,31 @@ mod tests {
     }
 
     #[test]
+    fn ranges_are_looked_at_once() {
+        let ours = Snapshot::new((0..1_000).map(|at| element(mix(at), 1)).collect());
+        let content = || Content::Elements(List::default());
+        let (mut from, mut differences) = (0, Differences::default());
+        for _ in 0..2_000 {
+            let root = Bucket { depth: 0, prefix: 0, content: content() };
+            ours.compare(&root, &mut from, &mut differences);
+        }
+        assert_eq!(differences.lacking.len(), 1_000);
+        for theirs in [[(2, 1), (1, 1)], [(1, 1), (1, 1)], [(1, 1), (u64::MAX, 1)]] {
+            let content = Content::Elements(List::new(theirs.to_vec()).unwrap());
+            let mut differences = Differences::default();
+            let bucket = Bucket { depth: 1, prefix: 0, content };
+            ours.compare(&bucket, &mut 0, &mut differences);
+            assert!(differences.lacking.is_empty(), "not ascending, twice, outside");
+        }
+    }
+
+    #[test]
     fn impossible_ranges_are_ignored() {
         let ours = Snapshot::new(alloc::vec![element(1, 1)]);
         for (depth, prefix) in [(17, 0), (255, 0), (1, 1), (16, 5)] {
             let mut differences = Differences::default();
             let content = Content::Children([9; FAN_OUT]);
-            ours.compare(&Bucket { depth, prefix, content }, &mut differences);
+            ours.compare(&Bucket { depth, prefix, content }, &mut 0, &mut differences);
             assert!(differences.buckets.is_empty() && differences.shorts.is_empty());
         }
     }

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod adversary;
+mod generate;
+mod merge;
 mod records;
 mod sealing;
 mod signatures;
+mod sync;
 mod vectors;
 mod verdict;
 mod world;

@@ -1,0 +1,181 @@
+//! The core as a join (DESIGN §3, §5; docs/decisions/0003-core-as-a-join.md).
+//!
+//! In an orderly world merging replicas is commutative, associative and idempotent, strictly. In
+//! any world, wild ones included, it is idempotent, and re-exchange ends in one core.
+
+use crate::generate::{self, Items, Reached};
+use crate::world::{Dice, Node};
+use hundi_ledger::id::Hash;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::cell::RefCell;
+
+/// Everything in the core, told apart: where digests differ this says how.
+fn content(node: &Node) -> Vec<String> {
+    let replica = &node.replica;
+    let mut told: Vec<String> =
+        replica.trust().certificates().map(|held| format!("certificate {:?}", held.id())).collect();
+    for bank in replica.trust().network().definition().banks.iter() {
+        let held = replica.bulletin(bank.number).map(|held| held.id());
+        told.push(format!("bulletin {held:?}"));
+    }
+    for (author, known) in replica.authors() {
+        if !known.is_certified(replica.trust(), replica.bank_time(author.bank)) {
+            continue;
+        }
+        let grants: Vec<Hash> = known.grants().map(|held| held.id()).collect();
+        let entries: Vec<_> = known.entries().map(|it| (it.kind, it.sequence(), it.id)).collect();
+        told.push(format!(
+            "{author:?} grants {grants:?} checkpoint {:?} freeze {:?} proven {} entries {entries:?}",
+            known.checkpoint().map(|held| held.id()),
+            known.freeze().map(|held| held.id()),
+            known.proof().is_some(),
+        ));
+    }
+    told
+}
+
+fn same(a: &Node, b: &Node, law: &str) {
+    assert_eq!(content(a), content(b), "{law}");
+    assert_eq!(a.digest(), b.digest(), "{law}: the digest says what the content says");
+}
+
+fn merged(a: &Node, b: &Node, reached: &mut Reached) -> Node {
+    let mut both = a.clone();
+    for item in b.items() {
+        generate::take(&mut both, &item, reached);
+    }
+    both
+}
+
+/// Runs a law over many seeds; the seed of a failure is in its message.
+fn over_seeds(cases: u32, law: impl Fn(&mut Dice, &mut Reached)) -> Reached {
+    let reached = RefCell::new(Reached::default());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    TestRunner::new(config)
+        .run(&any::<u64>().no_shrink(), |seed| {
+            law(&mut Dice(seed), &mut reached.borrow_mut());
+            Ok(())
+        })
+        .unwrap();
+    reached.into_inner()
+}
+
+fn three(dice: &mut Dice, items: &Items, shuffled: bool, reached: &mut Reached) -> [Node; 3] {
+    [0; 3].map(|_| {
+        let share = 1 + dice.below(4);
+        generate::node(dice, items, share, shuffled, reached)
+    })
+}
+
+#[test]
+fn an_orderly_core_is_a_join() {
+    let reached = over_seeds(150, |dice, reached| {
+        let items = generate::orderly(dice, reached);
+        let [a, b, c] = three(dice, &items, false, reached);
+        same(&merged(&a, &a, reached), &a, "idempotent");
+        let ab = merged(&a, &b, reached);
+        same(&ab, &merged(&b, &a, reached), "commutative");
+        same(&merged(&ab, &b, reached), &ab, "absorbing what is held");
+        let (bc, left) = (merged(&b, &c, reached), merged(&ab, &c, reached));
+        same(&left, &merged(&a, &bc, reached), "associative");
+    });
+    let wanted = [
+        "freeze",
+        "settled beyond the frontier",
+        "full window or cache",
+        "decided",
+        "missing grant",
+        "entry pruned",
+        "contradiction found",
+        "proof given as an item",
+        "proof: same sequence",
+        "proof: neighbour that does not fit",
+        "proof: overlap across a gap",
+        "proof: serial back",
+        "proof: after a close",
+        "three branches and more",
+        "grant lapsed, dropped or bounded",
+    ];
+    reached.expect("orderly", &wanted);
+}
+
+/// Everybody tells everybody everything, with duplicates, in any order, until nothing changes.
+fn exchange(dice: &mut Dice, nodes: &mut [Node], reached: &mut Reached) {
+    for round in 0..20 {
+        let before: Vec<Hash> = nodes.iter().map(Node::digest).collect();
+        if round > 0 && before.iter().all(|digest| *digest == before[0]) {
+            reached.count("rounds of exchange", round);
+            return;
+        }
+        for to in 0..nodes.len() {
+            for from in 0..nodes.len() {
+                if to == from {
+                    continue;
+                }
+                let mut items = nodes[from].items();
+                let order = dice.below(3);
+                if order > 0 {
+                    let again = items.clone();
+                    items.extend(again);
+                    dice.shuffle(&mut items);
+                    // Lost on the way.
+                    let keep = if order == 1 { items.len() } else { items.len() * 3 / 4 };
+                    items.truncate(keep);
+                }
+                items.iter().for_each(|item| generate::take(&mut nodes[to], item, reached));
+            }
+        }
+    }
+    let told: Vec<_> = nodes.iter().map(content).collect();
+    panic!("no agreement: {told:#?}");
+}
+
+#[test]
+fn any_order_duplication_loss_and_exchange_end_in_one_core() {
+    let reached = over_seeds(120, |dice, reached| {
+        let items = generate::wild(dice, reached);
+        let mut nodes = three(dice, &items, true, reached);
+        for node in &nodes {
+            same(&merged(node, node, reached), node, "idempotent");
+        }
+        exchange(dice, &mut nodes, reached);
+        let [a, b, c] = &nodes;
+        same(a, b, "exchanged");
+        same(b, c, "exchanged");
+    });
+    let wanted = [
+        "freeze",
+        "full window or cache",
+        "decided",
+        "missing grant",
+        "against the grant",
+        "does not verify here",
+        "entry pruned",
+        "contradiction found",
+        "tie of certificates",
+        "tie of grants",
+        "tie of checkpoints",
+        "tie of freezes",
+        "tie of bulletins",
+        "checkpoint without effect",
+        "freeze without effect",
+        "certificate dropped",
+        "grant lapsed, dropped or bounded",
+        "three branches and more",
+        "rounds of exchange",
+    ];
+    reached.expect("wild", &wanted);
+}
+
+/// Orderly worlds in any order: what is dropped for want of a record comes again.
+#[test]
+fn orderly_items_in_any_order_end_in_the_core_of_all() {
+    over_seeds(40, |dice, reached| {
+        let items = generate::orderly(dice, reached);
+        let whole = generate::node(dice, &items, 4, false, reached);
+        let mut late = generate::node(dice, &items, 4, true, reached);
+        late.merge(&whole);
+        same(&late, &merged(&whole, &late, reached), "late");
+    });
+}
