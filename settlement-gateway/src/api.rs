@@ -1,0 +1,145 @@
+//! The HTTP API: every route, who may use it, and what the handlers share. Handlers parse, call
+//! and render; what is decided is decided by the bank.
+//!
+//! Everything but handing in items needs the token that only the owner of the directory can read.
+//! Items prove themselves, so anybody may hand them in, within the limits of [`crate::limits`].
+
+mod accounts;
+mod books;
+mod cases;
+mod entries;
+mod grants;
+mod status;
+
+use crate::bank_task::BankHandle;
+use crate::journal_store::JournalStore;
+use crate::limits::{JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_TIME_MAX, SUBMITS_MAX};
+use crate::problem::Problem;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hundi_ledger::id::{AuthorId, BankNumber, NetworkId, SealingKey};
+use hundi_ledger::money::Amount;
+use hundi_node::daemon::Daemon;
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) bank: BankHandle,
+    pub(crate) daemon: Daemon,
+    pub(crate) journal: Arc<JournalStore>,
+    pub(crate) network: NetworkId,
+    pub(crate) number: BankNumber,
+    pub(crate) sealing: SealingKey,
+    token: blake3::Hash,
+    submits: Semaphore,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        bank: BankHandle,
+        daemon: Daemon,
+        journal: Arc<JournalStore>,
+        network: NetworkId,
+        number: BankNumber,
+        sealing: SealingKey,
+        token: &str,
+    ) -> Self {
+        let token = blake3::hash(token.as_bytes());
+        let submits = Semaphore::new(SUBMITS_MAX);
+        Self { bank, daemon, journal, network, number, sealing, token, submits }
+    }
+}
+
+type App = State<Arc<Shared>>;
+
+/// Every route.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let open = Router::new()
+        .route("/v1/entries", post(entries::submit))
+        .layer(DefaultBodyLimit::max(SUBMIT_BYTES_MAX))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), admit));
+    let guarded = Router::new()
+        .route("/v1/entries/{id}", get(entries::show))
+        .route("/v1/accounts", get(accounts::list).post(accounts::open))
+        .route("/v1/accounts/{id}", get(accounts::show))
+        .route("/v1/accounts/{id}/fund", post(accounts::fund))
+        .route("/v1/grants", post(grants::issue))
+        .route("/v1/grants/{author}", get(grants::show))
+        .route("/v1/freezes", post(grants::freeze))
+        .route("/v1/cases", get(cases::list))
+        .route("/v1/cases/{id}", get(cases::show))
+        .route("/v1/cases/{id}/close", post(cases::close))
+        .route("/v1/books", get(books::books))
+        .route("/v1/audit", get(books::audit))
+        .route("/v1/records", get(books::records))
+        .route("/v1/resume", post(books::resume))
+        .route("/v1/status", get(status::status))
+        .route("/v1/peers", get(status::peers))
+        .route("/v1/reach", post(status::reach))
+        .route("/v1/dial", post(status::dial))
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), authorise));
+    open.merge(guarded)
+        .fallback(|| async { Problem::not_found("no such resource: docs/operators.md lists them") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this resource is not used so: docs/operators.md says how";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        })
+        .with_state(shared)
+}
+
+/// Lets through who knows the token. Hashes are compared, which takes the same time for all.
+async fn authorise(State(shared): App, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let token = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if token.is_some_and(|token| blake3::hash(token.as_bytes()) == shared.token) {
+        return next.run(request).await;
+    }
+    let detail = "the token of DIR/api.token is missing or not that of the running gateway";
+    Problem::new(StatusCode::UNAUTHORIZED, detail).into_response()
+}
+
+/// Lets a bounded number of strangers hand something in at once, each for a bounded time. The
+/// place is taken before the body is read.
+async fn admit(State(shared): App, request: Request, next: Next) -> Response {
+    let Ok(_place) = shared.submits.try_acquire() else {
+        return Problem::unavailable("too many submissions at once: send yours again")
+            .into_response();
+    };
+    match tokio::time::timeout(SUBMIT_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = "the submission took too long: send it again, in smaller parts";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response()
+        }
+    }
+}
+
+/// An id from a request's path or body.
+fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| Problem::input(format!("{text:?} is no {what}: {error}")))
+}
+
+/// An author of this bank.
+fn parse_author(shared: &Shared, text: &str) -> Result<AuthorId, Problem> {
+    let author: AuthorId = parse(text, "author (BANK-KEY, as `hundi id` prints it)")?;
+    if author.bank == shared.number {
+        return Ok(author);
+    }
+    let (theirs, ours) = (author.bank, shared.number);
+    Err(Problem::input(format!("{text} is an author of bank {theirs}, this is bank {ours}")))
+}
+
+fn amount(minor: u64) -> Result<Amount, Problem> {
+    Ok(Amount::new(minor)?)
+}

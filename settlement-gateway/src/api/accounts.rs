@@ -1,0 +1,142 @@
+//! Accounts of customers: opening, funding, showing. Names come from an erasable table.
+
+use super::{App, amount, parse};
+use crate::journal_store::AccountRow;
+use crate::limits::ACCOUNT_NAME_BYTES_MAX;
+use crate::problem::{Body, Problem};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use hundi_journal::account::{Account, CustomerId, Party};
+use hundi_journal::bank::Bank;
+use hundi_journal::input::{Input, Operation, OperationKind};
+use hundi_ledger::id::AuthorId;
+use hundi_ledger::money::Currency;
+use hundi_node::money::parse_currency;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+pub(super) struct Open {
+    name: String,
+    currency: String,
+}
+
+pub(super) async fn open(State(app): App, Body(body): Body<Open>) -> Result<Json<Value>, Problem> {
+    let currency = parse_currency(&body.currency).map_err(Problem::input)?;
+    let name = body.name.trim().to_owned();
+    if name.is_empty() || name.len() > ACCOUNT_NAME_BYTES_MAX {
+        let detail = format!("a name has 1 to {ACCOUNT_NAME_BYTES_MAX} bytes");
+        return Err(Problem::input(detail));
+    }
+    let customer = CustomerId(random()?);
+    let row = AccountRow { name, currency };
+    let input = Input::OpenCustomer { customer };
+    app.bank.handle_with(vec![input], vec![(customer, row)]).await?;
+    Ok(Json(json!({ "account": customer.to_string() })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Fund {
+    amount_minor: u64,
+    /// A number of the caller's choice, 32 hexadecimal digits: the same again moves nothing.
+    reference: Option<String>,
+}
+
+pub(super) async fn fund(
+    State(app): App,
+    Path(account): Path<String>,
+    Body(body): Body<Fund>,
+) -> Result<Json<Value>, Problem> {
+    let (customer, row) = find(&app, &account)?;
+    let reference = match body.reference {
+        // Written as a customer's number is.
+        Some(text) => parse::<CustomerId>(&text, "reference")?.0,
+        None => random()?,
+    };
+    let operation = Operation {
+        kind: OperationKind::Fund(customer),
+        currency: row.currency,
+        amount: amount(body.amount_minor)?,
+        reference,
+    };
+    app.bank.handle(vec![Input::Operate(operation)]).await?;
+    show_account(&app, customer, row).await
+}
+
+pub(super) async fn show(
+    State(app): App,
+    Path(account): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let (customer, row) = find(&app, &account)?;
+    show_account(&app, customer, row).await
+}
+
+pub(super) async fn list(State(app): App) -> Result<Json<Value>, Problem> {
+    let rows = app.journal.accounts()?;
+    let rows = app.bank.ask(move |bank| {
+        rows.iter().map(|(customer, row)| render(bank, customer, row)).collect::<Vec<_>>()
+    });
+    Ok(Json(json!({ "accounts": rows.await? })))
+}
+
+async fn show_account(
+    app: &super::Shared,
+    customer: CustomerId,
+    row: AccountRow,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(app.bank.ask(move |bank| render(bank, &customer, &row)).await?))
+}
+
+fn render(bank: &Bank, customer: &CustomerId, row: &AccountRow) -> Value {
+    let devices: Vec<AuthorId> = bank
+        .customers()
+        .get(customer)
+        .map(|held| held.authors.iter())
+        .into_iter()
+        .flatten()
+        .map(|key| AuthorId { bank: bank.number(), key: *key })
+        .collect();
+    let currency = row.currency;
+    let held = |account| bank.books().held(account, currency).minor();
+    json!({
+        "account": customer.to_string(),
+        "name": row.name,
+        "currency": currency.code(),
+        "balance_minor": held(Account::Customer(*customer)),
+        "pending_minor": held(Account::PendingIn(Party::Customer(*customer))),
+        "reserved_minor": devices.iter().map(|it| reserved(bank, it, currency)).sum::<u64>(),
+        "devices": devices.iter().map(AuthorId::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// What is set aside for an author's grants, in minor units.
+fn reserved(bank: &Bank, author: &AuthorId, currency: Currency) -> u64 {
+    let grants = bank.authors().get(&author.key).map(|held| held.grants.keys());
+    let reserves = grants
+        .into_iter()
+        .flatten()
+        .map(|serial| bank.books().held(Account::Reserve(*author, *serial), currency).minor());
+    reserves.sum()
+}
+
+/// The account that a path or body names.
+pub(super) fn find(
+    app: &super::Shared,
+    account: &str,
+) -> Result<(CustomerId, AccountRow), Problem> {
+    let customer: CustomerId = parse(account, "account")?;
+    let row = app.journal.account(&customer)?;
+    let missing =
+        || Problem::not_found(format!("no account {account}: open one with `account open`"));
+    Ok((customer, row.ok_or_else(missing)?))
+}
+
+fn random() -> Result<[u8; 16], Problem> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        let detail = format!("the system gives no randomness: {error}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,147 @@
+//! Between the node and the bank: what the mesh brings goes to the bank's intake, what the bank
+//! signs goes to the mesh.
+//!
+//! Nothing waits in a circle: the node never waits for either side here; the bank's thread waits
+//! for the publisher, and the publisher only for the node.
+
+use crate::bank_task::BankHandle;
+use crate::journal_store::JournalStore;
+use crate::limits::SUBMIT_ITEMS_MAX;
+use hundi_journal::input::Input;
+use hundi_journal::output::{Later, Verdict};
+use hundi_ledger::id::{BankNumber, NetworkId};
+use hundi_ledger::record::item::{Item, Subject};
+use hundi_node::daemon::{Daemon, Heard, Listener};
+use hundi_node::engine::limits::PUBLISH_ITEMS_MAX;
+use hundi_node::engine::output::Published;
+use hundi_node::engine::{Answer, Command, Event};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Publishes first what the mesh may lack since the last run, then what the bank signs.
+pub(crate) async fn publish(
+    daemon: Daemon,
+    first: Vec<Vec<u8>>,
+    mut inbox: mpsc::Receiver<Vec<Vec<u8>>>,
+) {
+    let mut next = Some(first);
+    while let Some(records) = next {
+        for items in records.chunks(PUBLISH_ITEMS_MAX) {
+            let command = Command::Publish { items: items.to_vec() };
+            match daemon.command(command).await {
+                Ok(Answer::Publish(outcomes)) => report(&outcomes),
+                Ok(_) => tracing::error!("the node answered something else than was asked"),
+                Err(stopped) => {
+                    tracing::warn!(%stopped, "records wait for the next start to be published");
+                    return;
+                }
+            }
+        }
+        next = inbox.recv().await;
+    }
+}
+
+fn report(outcomes: &[Published]) {
+    let refused = |outcome: &&Published| {
+        matches!(outcome, Published::Uncertified | Published::Invalid | Published::Failed)
+    };
+    let refused = outcomes.iter().filter(refused).count();
+    if refused > 0 {
+        tracing::error!(refused, "the node refused records that this bank signed");
+    }
+}
+
+/// The bank's intake from the mesh.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) daemon: Daemon,
+    pub(crate) bank: BankHandle,
+    pub(crate) journal: Arc<JournalStore>,
+    pub(crate) network: NetworkId,
+    pub(crate) number: BankNumber,
+    pub(crate) rescan: Duration,
+}
+
+impl Intake {
+    /// Hands over what the node holds, then what it hears, until node or bank stops.
+    pub(crate) async fn run(self, mut listener: Listener) {
+        // What was durable at the node and not yet at the bank when the last run ended.
+        let mut rescan_at = Instant::now();
+        loop {
+            if take_mark(&listener.missed) || rescan_at <= Instant::now() {
+                rescan_at = Instant::now() + self.rescan;
+                let Ok(items) = self.daemon.items().await else { return };
+                let items: Vec<Vec<u8>> = items.into_iter().filter(|it| self.wants(it)).collect();
+                if !self.submit(items).await {
+                    return;
+                }
+            }
+            tokio::select! {
+                heard = listener.events.recv() => {
+                    let Some(heard) = heard else { return };
+                    let mut items = Vec::new();
+                    self.gather(heard, &mut items);
+                    while items.len() < SUBMIT_ITEMS_MAX {
+                        let Ok(heard) = listener.events.try_recv() else { break };
+                        self.gather(heard, &mut items);
+                    }
+                    if !self.submit(items).await {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(rescan_at) => {}
+            }
+        }
+    }
+
+    fn gather(&self, heard: Heard, items: &mut Vec<Vec<u8>>) {
+        let Heard { event, item } = heard;
+        let arrived = match event {
+            Event::ItemNew { .. } => item,
+            // Two records where the bank may sign one: its own bank has to look at it.
+            Event::Intake { bytes } | Event::BankFault { arrived: bytes, .. } => Some(bytes),
+            _ => None,
+        };
+        items.extend(arrived.filter(|item| self.wants(item)));
+    }
+
+    /// Whether an item is of use to this bank: its authors' entries and proofs, every receipt (it
+    /// may be about an entry of this bank), and its own records unless it has just signed them.
+    fn wants(&self, item: &[u8]) -> bool {
+        let Ok(decoded) = Item::decode(&self.network, item) else { return false };
+        let bank = match decoded.subject() {
+            Subject::Bank(bank) => bank,
+            Subject::Author(author) => author.bank,
+        };
+        match decoded {
+            Item::Receipt(_) => true,
+            Item::Entry(_) | Item::Proof(_) => bank == self.number,
+            _ => bank == self.number && !self.journal.holds(item),
+        }
+    }
+
+    /// Returns whether the bank still takes anything.
+    async fn submit(&self, items: Vec<Vec<u8>>) -> bool {
+        for items in items.chunks(SUBMIT_ITEMS_MAX) {
+            let input = Input::Submit { items: items.to_vec() };
+            let Ok(outputs) = self.bank.handle(vec![input]).await else { return false };
+            let verdicts = outputs.iter().flat_map(|outputs| &outputs.verdicts);
+            let later = verdicts.filter(|verdict| is_later(verdict)).count();
+            tracing::debug!(items = items.len(), later, "items from the mesh");
+        }
+        true
+    }
+}
+
+/// Whether the item comes again with the next look at everything.
+fn is_later(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Later(later) if !matches!(later, Later::OtherBank))
+}
+
+/// Takes down the mark before looking at everything, so that what is missed meanwhile sets it anew.
+fn take_mark(missed: &AtomicBool) -> bool {
+    missed.swap(false, Ordering::AcqRel)
+}

@@ -1,0 +1,9 @@
+//! Tests of the gateway through its public faces: the HTTP API in process, the binary's command
+//! line, and the binary killed under load.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod api;
+mod client;
+mod command_line;
+mod device;
+mod kill;
