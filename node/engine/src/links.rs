@@ -227,9 +227,6 @@ impl Engine {
             return;
         }
         step.send(id, Payload::Item(key));
-        if let Key::Entry(_, entry) = key {
-            self.carried(step, id, &entry);
-        }
     }
 
     fn start_session(&mut self, step: &mut Step<'_>, id: LinkId) {
@@ -239,8 +236,13 @@ impl Engine {
 
     fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
         let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
+        let cache: BTreeSet<Hash> = self.cached_ids().collect();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
+        link.offered.retain(|id| cache.contains(id));
+        // Equal cores say nothing about the cache: what this link has not been offered is a
+        // reason to talk all the same.
+        let force = force || link.offered.len() < cache.len();
         let config = SyncConfig {
             own,
             // The budget of strangers is kept where items are sent, pushed ones included.
@@ -317,21 +319,33 @@ impl Engine {
         self.push_own(step, id);
     }
 
-    /// Own items that no session carries: entries outside every core, and receipts; once per link.
+    fn cached_ids(&self) -> impl Iterator<Item = Hash> {
+        let authors = self.replica.authors();
+        let entries = authors.flat_map(|(_, known)| known.cached().map(|claim| claim.id));
+        entries.chain(self.replica.receipts().map(|(_, id)| *id))
+    }
+
+    /// Own items that no session carries, because the replica does not hold them (any more): once
+    /// per link.
     fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
-        let keys: Vec<Key> = match self.links.get(&id) {
-            Some(link) => {
-                let fresh = self.own_keys().into_iter().filter(|key| !link.pushed.contains(key));
-                fresh.filter(|key| !self.is_core(key)).take(OWN_PUSHES_MAX).collect()
-            }
-            None => return,
-        };
-        for key in keys {
-            if let Some(link) = self.links.get_mut(&id) {
-                link.pushed.insert(key);
-            }
-            self.send_item(step, id, key);
+        let own: BTreeSet<Key> = self.own_keys().into_iter().collect();
+        if own.is_empty() {
+            return;
         }
+        let cache: BTreeSet<Hash> = self.cached_ids().collect();
+        let carried = |key: &Key| match key {
+            Key::Entry(_, id) => cache.contains(id) || self.is_core(key),
+            Key::Receipt(_, id) => cache.contains(id),
+            _ => true,
+        };
+        let Some(link) = self.links.get(&id) else { return };
+        let fresh = own.iter().filter(|key| !link.pushed.contains(*key) && !carried(key));
+        let keys: Vec<Key> = fresh.take(OWN_PUSHES_MAX).copied().collect();
+        if let Some(link) = self.links.get_mut(&id) {
+            link.pushed.retain(|key| own.contains(key));
+            link.pushed.extend(&keys);
+        }
+        keys.into_iter().for_each(|key| self.send_item(step, id, key));
     }
 
     /// Whether an entry is in the core, which sessions carry by themselves.

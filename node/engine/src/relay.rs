@@ -81,6 +81,9 @@ impl Engine {
 
     fn take_record(&mut self, step: &mut Step<'_>, item: Item, source: Source) -> Published {
         let subject = item.subject();
+        if self.is_held(&item) {
+            return Published::Known;
+        }
         let verified = match self.replica.trust().verify(item) {
             Ok(verified) => verified,
             Err(error) => return error.into(),
@@ -143,6 +146,9 @@ impl Engine {
         source: Source,
     ) -> Published {
         let author = entry.header().author;
+        if how.offered && self.repeat_answer(step, &entry.id(), source.link()) {
+            return Published::Known;
+        }
         let claim = Claim::of(entry.header(), entry.id());
         let foreign = self.is_foreign(&author, &claim);
         let known = self.replica.author(&author).is_some_and(|author| author.holds(&claim));
@@ -199,6 +205,36 @@ impl Engine {
                 full.then_some(Status::BeyondWindow)
             }
             Err(refusal) => Some(refusal.into()),
+        }
+    }
+
+    /// Whether this very record of a bank is held: then its signature has been verified.
+    fn is_held(&self, item: &Item) -> bool {
+        let known = match item.subject() {
+            Subject::Author(author) => self.replica.author(&author),
+            Subject::Bank(_) => None,
+        };
+        match item {
+            Item::Certificate(record) => {
+                let mut held = self.replica.trust().of(record.bank);
+                held.any(|held| held.id() == record.id())
+            }
+            Item::Bulletin(record) => {
+                self.replica.bulletin(record.bank).is_some_and(|held| held.id() == record.id())
+            }
+            Item::Grant(record) => {
+                let held = known.and_then(|known| known.grant(record.serial));
+                held.is_some_and(|held| held.id() == record.id())
+            }
+            Item::Checkpoint(record) => {
+                let held = known.and_then(|known| known.checkpoint());
+                held.is_some_and(|held| held.id() == record.id())
+            }
+            Item::Freeze(record) => {
+                let held = known.and_then(|known| known.freeze());
+                held.is_some_and(|held| held.id() == record.id())
+            }
+            Item::Proof(_) | Item::Entry(_) | Item::Receipt(_) => false,
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Wallet {
     pub(crate) own: BTreeMap<u32, Hash>,
     /// Records that the bank may still decide.
     pub(crate) open: BTreeSet<Hash>,
+    /// Records that bank time has outrun without an outcome.
+    pub(crate) lapsed: BTreeSet<Hash>,
     pub(crate) requests: BTreeMap<RequestId, OpenRequest>,
     pub(crate) waiting: BTreeMap<Hash, Waiting>,
     /// Receipts of open records: they stay in the store whatever the replica forgets.
@@ -69,6 +71,7 @@ impl Wallet {
             records: BTreeMap::new(),
             own: BTreeMap::new(),
             open: BTreeSet::new(),
+            lapsed: BTreeSet::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
             receipts: BTreeSet::new(),
@@ -97,6 +100,10 @@ impl Wallet {
         if record.outgoing {
             self.own.insert(record.sequence(), record.id);
         }
+        match record.state {
+            PaymentState::Lapsed => self.lapsed.insert(record.id),
+            _ => self.lapsed.remove(&record.id),
+        };
         if record.is_open() {
             self.open.insert(record.id);
             self.receipts.extend(record.receipt.as_ref().map(|(id, _)| *id));

@@ -201,7 +201,7 @@ impl Engine {
             .filter_map(|serial| author.grant_in_effect(self.replica.trust(), bank_time, serial));
         let usable = |grant: &Grant| {
             let drafted = wallet.log.draft(Kind::CLOSE, grant.serial, Amount::ZERO, now);
-            drafted.is_ok()
+            drafted.is_ok_and(|header| header.sequence() >= grant.first_sequence)
                 && !grant.is_bearer()
                 && (!in_force || (grant.not_before..=grant.expiry).contains(&clock))
         };
@@ -218,7 +218,9 @@ impl Engine {
             let serial = held.serial;
             let effect = author.grant_in_effect(self.replica.trust(), bank_time, serial);
             match wallet.log.draft(Kind::CLOSE, serial, Amount::ZERO, step.now()) {
-                Ok(_) if effect.is_some() => grant = effect,
+                Ok(header) if header.sequence() >= held.first_sequence && effect.is_some() => {
+                    grant = effect;
+                }
                 Ok(_) | Err(DraftError::Closed(_)) => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -296,7 +298,6 @@ impl Engine {
         }
         if let Some(message) = self.offer_message(step, id) {
             step.send(link, Payload::Message(message));
-            self.carried(step, link, id);
         }
     }
 

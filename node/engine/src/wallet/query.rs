@@ -17,7 +17,8 @@ use hundi_ledger::verdict::payer;
 pub enum Sureness {
     /// Nothing has been verified yet, or it came to nothing.
     None,
-    /// Accepted under a bearer grant: somebody else may have been faster.
+    /// Accepted, but under a bearer grant (somebody else may have been faster), or its payer has
+    /// been proven to contradict itself or frozen since.
     Unsure,
     /// Everything that can be checked offline holds.
     Verified,
@@ -166,6 +167,19 @@ impl Engine {
         Some(self.payment_view(record))
     }
 
+    fn sureness(&self, record: &Record) -> Sureness {
+        let author = record.author();
+        let proven = self.replica.author(&author).is_some_and(|known| known.proof().is_some());
+        let barred = proven || self.replica.freeze(&author).is_some();
+        match record.state {
+            PaymentState::Settled => Sureness::Settled,
+            PaymentState::Received if record.unsure || barred => Sureness::Unsure,
+            PaymentState::Received if record.carriers.is_empty() => Sureness::Verified,
+            PaymentState::Received => Sureness::Carried(record.carriers.len()),
+            _ => Sureness::None,
+        }
+    }
+
     fn payment_view(&self, record: &Record) -> PaymentView {
         let header = &record.signed.header;
         let party = record.party.map(|party| party.author);
@@ -178,7 +192,7 @@ impl Engine {
             outgoing: record.outgoing,
             purpose: record.purpose.clone(),
             state: record.state,
-            sureness: sureness(record),
+            sureness: self.sureness(record),
             party,
             name,
             sum: record.sum,
@@ -195,15 +209,5 @@ impl Engine {
             verdict_at: record.verdict_at,
             outcome_at: record.outcome_at,
         }
-    }
-}
-
-fn sureness(record: &Record) -> Sureness {
-    match record.state {
-        PaymentState::Settled => Sureness::Settled,
-        PaymentState::Received if record.unsure => Sureness::Unsure,
-        PaymentState::Received if record.carriers.is_empty() => Sureness::Verified,
-        PaymentState::Received => Sureness::Carried(record.carriers.len()),
-        _ => Sureness::None,
     }
 }

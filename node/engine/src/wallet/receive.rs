@@ -11,7 +11,9 @@ use crate::message::{Message, Reply};
 use crate::output::{Event, Payload};
 use crate::relay::{Offered, Source};
 use crate::step::Step;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use hundi_ledger::body::Plaintext;
 use hundi_ledger::codec::{List, Text};
 use hundi_ledger::id::{AuthorId, Hash, RequestId};
@@ -136,10 +138,6 @@ impl Engine {
         let link = link.filter(|_| how.offered);
         let Some(wallet) = &mut self.wallet else { return };
         if let Some(record) = wallet.records.get(&id) {
-            if let Some((_, receipt)) = &record.receipt {
-                let receipt = receipt.clone();
-                return self.reply_receipt(step, link, receipt);
-            }
             if !record.is_waiting() {
                 return;
             }
@@ -159,8 +157,11 @@ impl Engine {
         let author = entry.header().author;
         let undecided = wallet.open.iter().filter_map(|id| wallet.records.get(id));
         let of_payer = undecided.filter(|record| record.author() == author).count();
-        if of_payer >= UNDECIDED_PER_PAYER_MAX || wallet.waiting.len() >= WAITING_MAX {
+        if of_payer >= UNDECIDED_PER_PAYER_MAX {
             return self.reply_not_now(step, link, id, NotNow::BeyondWindow);
+        }
+        if wallet.waiting.len() >= WAITING_MAX {
+            self.drop_waiting(step);
         }
         let Some(record) = self.received_record(step.now(), &entry, &opened, previous.as_ref())
         else {
@@ -180,6 +181,45 @@ impl Engine {
         }
         self.update(step, Subject::Author(author));
         self.judge(step, &id, link);
+    }
+
+    /// Makes room: whoever has most waiting loses the oldest. It is judged again if it is offered
+    /// again.
+    fn drop_waiting(&mut self, step: &mut Step<'_>) {
+        let Some(wallet) = &mut self.wallet else { return };
+        let mut by_author: BTreeMap<AuthorId, (usize, Reverse<(u32, Hash)>)> = BTreeMap::new();
+        for (id, waiting) in &wallet.waiting {
+            let at = wallet.records.get(id).map_or(0, |record| record.first_at);
+            let oldest = Reverse((at, *id));
+            let held = by_author.entry(waiting.entry.header().author).or_insert((0, oldest));
+            *held = (held.0 + 1, held.1.max(oldest));
+        }
+        let Some((author, (_, Reverse((_, id))))) = by_author.into_iter().max_by_key(|(_, at)| *at)
+        else {
+            return;
+        };
+        wallet.waiting.remove(&id);
+        wallet.open.remove(&id);
+        wallet.records.remove(&id);
+        step.delete_state(super::record::state_key(&id));
+        let key = Key::entry(author, id);
+        if !self.holds(&key) {
+            step.delete_item(key);
+        }
+    }
+
+    /// Answers an entry offered again with the verdict given before; false where there is none.
+    pub(crate) fn repeat_answer(
+        &mut self,
+        step: &mut Step<'_>,
+        id: &Hash,
+        link: Option<LinkId>,
+    ) -> bool {
+        let record = self.wallet.as_ref().and_then(|wallet| wallet.records.get(id));
+        let Some(record) = record.filter(|record| !record.outgoing) else { return false };
+        let Some((_, receipt)) = &record.receipt else { return false };
+        self.reply_receipt(step, link, receipt.clone());
+        true
     }
 
     fn received_record(

@@ -9,7 +9,7 @@ use crate::output::Event;
 use crate::step::Step;
 use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash};
-use hundi_ledger::record::checkpoint::{Checkpoint, tag};
+use hundi_ledger::record::checkpoint::{Checkpoint, Outcome, tag};
 use hundi_ledger::record::item::Subject;
 use hundi_ledger::record::proof::Claim;
 use hundi_ledger::replica::Key;
@@ -78,8 +78,14 @@ impl Engine {
             Subject::Author(author) => record.author() == author,
             Subject::Bank(bank) => record.author().bank == bank,
         };
-        let open = wallet.open.iter().filter_map(|id| wallet.records.get(id));
-        let records: Vec<Record> = open.filter(concerned).cloned().collect();
+        // Lapsed ones too: bank time may arrive before the outcome that it outran. A settled one
+        // is looked at again only where the bank says to have returned it.
+        let returns = self.names_a_return(subject);
+        let settled = returns.then(|| wallet.records.values()).into_iter().flatten();
+        let settled = settled.filter(|record| record.state == PaymentState::Settled);
+        let open = wallet.open.iter().chain(&wallet.lapsed);
+        let open = open.filter_map(|id| wallet.records.get(id));
+        let records: Vec<Record> = open.chain(settled).filter(concerned).cloned().collect();
         for mut record in records {
             let author = record.author();
             let known = self.replica.author(&author);
@@ -93,11 +99,18 @@ impl Engine {
             if outcome.is_some() && outcome != record.outcome {
                 record.outcome = outcome;
                 record.outcome_at = Some(step.now());
-            } else if !lapsed {
+            } else if !lapsed || record.state == PaymentState::Lapsed {
                 continue;
             }
             self.record_changed(step, record);
         }
+    }
+
+    fn names_a_return(&self, subject: Subject) -> bool {
+        let Subject::Author(author) = subject else { return false };
+        let known = self.replica.author(&author);
+        let held = known.and_then(|known| known.checkpoint_in_effect(self.replica.trust()));
+        held.is_some_and(|held| held.names.iter().any(|name| name.outcome == Outcome::Returned))
     }
 
     /// Whether a checkpoint's frontier is an entry that this device signed.
@@ -200,28 +213,23 @@ impl Engine {
         keys
     }
 
-    /// An entry has gone to the peer of a link: if the peer is certified, it carries it now.
-    pub(crate) fn carried(&mut self, step: &mut Step<'_>, link: LinkId, entry: &Hash) {
-        let Some(peer) = self.proven_peer(link) else { return };
-        let Some(wallet) = &mut self.wallet else { return };
-        let Some(record) = wallet.records.get_mut(entry) else { return };
-        let party = record.party.is_some_and(|party| party.author == peer);
-        if party || record.carriers.len() >= CARRIERS_MAX || record.carriers.contains(&peer) {
-            return;
-        }
-        record.carriers.push(peer);
-        record.store(step);
-    }
-
-    /// The peer of a link holds the same core: it carries every open payment in it.
+    /// The peer of a link holds the same core: if it is certified, it counts as a carrier of every
+    /// open payment in it. Having been sent something does not count: it may not have arrived.
     pub(crate) fn all_carried(&mut self, step: &mut Step<'_>, link: LinkId) {
-        let Some(wallet) = &self.wallet else { return };
-        let open: Vec<Hash> = wallet.open.iter().copied().collect();
-        for id in open {
-            let held = self.wallet.as_ref().and_then(|wallet| wallet.records.get(&id));
-            let key = held.map(|record| Key::entry(record.author(), id));
-            if key.is_some_and(|key| self.is_core(&key)) {
-                self.carried(step, link, &id);
+        let (Some(peer), Some(wallet)) = (self.proven_peer(link), &self.wallet) else { return };
+        let open = wallet.open.iter().filter_map(|id| wallet.records.get(id));
+        let news = open.filter(|record| {
+            record.party.is_some_and(|party| party.author != peer)
+                && record.carriers.len() < CARRIERS_MAX
+                && !record.carriers.contains(&peer)
+                && self.is_core(&Key::entry(record.author(), record.id))
+        });
+        let ids: Vec<Hash> = news.map(|record| record.id).collect();
+        let Some(wallet) = &mut self.wallet else { return };
+        for id in ids {
+            if let Some(record) = wallet.records.get_mut(&id) {
+                record.carriers.push(peer);
+                record.store(step);
             }
         }
     }

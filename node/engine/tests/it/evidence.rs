@@ -105,7 +105,7 @@ fn a_payee_that_knows_of_the_contradiction_refuses_for_good() {
 
 #[test]
 fn a_restored_backup_that_meets_its_newer_entry_stops() {
-    // By the entry itself, by a checkpoint, and by the header before somebody else's offer.
+    // By the entry itself, and by a checkpoint.
     for by_checkpoint in [false, true] {
         let mut world = World::new();
         let device = world.add(1, 10_000);

@@ -104,6 +104,33 @@ fn a_payment_made_alone_reaches_its_payee_through_a_courier() {
 }
 
 #[test]
+fn a_receipt_comes_back_though_the_cores_are_equal() {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 0);
+    let courier = world.add(3, 0);
+    for (a, b) in [(payer, payee), (payee, courier), (courier, payer), (payee, courier)] {
+        let link = world.connect(a, b, Over::Link);
+        world.run();
+        world.cut(link);
+    }
+    world.assert_converged();
+    let request = world.request(payee, 700);
+    let id = world.pay(payer, &request);
+    for (a, b) in [(payer, courier), (courier, payee)] {
+        let link = world.connect(a, b, Over::Link);
+        world.run();
+        world.cut(link);
+    }
+    world.assert_converged();
+    assert_eq!(world.word(payer, &id), "signed");
+    world.connect(payer, courier, Over::Link);
+    world.run();
+    assert_eq!(world.word(payer, &id), "received");
+    assert_eq!(world.view(payer, &id).sureness, Sureness::Carried(1));
+}
+
+#[test]
 fn paying_one_request_twice_pays_once() {
     let (mut world, payer, payee) = pair(Over::Link);
     let request = world.request(payee, 1_000);
@@ -292,6 +319,73 @@ fn bank_time_lets_what_nobody_decided_lapse() {
         assert_eq!(world.word(device, &id), "lapsed");
     }
     world.assert_converged();
+}
+
+#[test]
+fn an_outcome_that_comes_after_bank_time_is_taken_all_the_same() {
+    let (mut world, payer, payee) = pair(Over::Link);
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    world.run();
+    world.cut_all();
+    let bulletin = world.bank.bulletin(1, crate::bank::START + 30 * 24 * 3600);
+    world.publish(payee, vec![bulletin]);
+    assert_eq!(world.word(payee, &id), "lapsed");
+    let settled = [(0, id, Outcome::Settled)];
+    let checkpoint = world.bank.checkpoint(author(1), 1, Some((0, id)), &settled);
+    world.publish(payee, vec![checkpoint]);
+    assert_eq!(world.word(payee, &id), "settled");
+    // And what was settled may yet be returned, where the bank says so.
+    let returned = [(0, id, Outcome::Returned)];
+    let checkpoint = world.bank.checkpoint(author(1), 2, Some((0, id)), &returned);
+    world.publish(payee, vec![checkpoint]);
+    assert_eq!(world.word(payee, &id), "refused");
+    assert_eq!(world.view(payee, &id).outcome, Some(Outcome::Returned));
+}
+
+#[test]
+fn payments_that_wait_make_room_for_others() {
+    let mut world = World::new();
+    let payee = world.add(2, 0);
+    let request = world.try_request(payee, None, true).unwrap();
+    let early = world.now() + 50;
+    for seed in 20..25 {
+        let payer = world.add(seed, 0);
+        let grant = hundi_ledger::record::grant::Grant {
+            not_before: early,
+            carry_to: 63,
+            unsettled_max: 200,
+            penalty_percent: 0,
+            ..world.bank.grant(author(seed), sealing(seed), 1, 5_000)
+        };
+        let grant = world.bank.granted(grant);
+        world.publish(payer, vec![grant]);
+        let now_ms = world.now_ms;
+        world.now_ms += 60_000;
+        for _ in 0..60 {
+            let command = Command::Pay {
+                request: request.clone(),
+                amount: Some(amount(1)),
+                memo: None,
+                category: 0,
+                again: true,
+            };
+            let Answer::Pay(Ok(_)) = world.command(payer, command) else { panic!() };
+        }
+        world.now_ms = now_ms;
+        let mut items: Vec<_> = world.devices[payer].store.items.clone().into_iter().collect();
+        items.sort_by_key(|(key, _)| (key.within()[0], key.within()[1..].to_vec()));
+        world.publish(payee, items.into_iter().map(|(_, bytes)| bytes).collect());
+    }
+    let history = world.devices[payee].engine.history();
+    assert_eq!(history.len(), hundi_engine::limits::WAITING_MAX);
+    assert!(history.iter().all(|view| view.state == PaymentState::Delivered));
+    let honest = world.add(1, 10_000);
+    let once = world.request(payee, 100);
+    world.connect(honest, payee, Over::Link);
+    let id = world.pay(honest, &once);
+    world.run();
+    assert_eq!(world.word(honest, &id), "received");
 }
 
 #[test]
