@@ -3,8 +3,9 @@
 # in order, stops at the first failure, and says how long each took.
 #
 # Needs Rust (through rustup, or a Rust that has the parts listed below) and a C compiler. Where it
-# is root and may mount, it also cuts the power under a file system of its own; where it is not, it
-# leaves those tests out and says so in its last line. With --strict it fails instead.
+# is root and may mount and make network namespaces, it also cuts the power under a file system of
+# its own and lets nodes find each other with mDNS; where it may not, it leaves those tests out and
+# says so in its last line. With --strict it fails instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -99,6 +100,13 @@ can_mount() {
     return $status
 }
 
+# Whether two hosts of our own can be made here, as the mDNS tests do.
+can_make_hosts() {
+    [ "$(id -u)" = 0 ] || return 1
+    local name="hundi-probe-$$"
+    ip netns add "$name" && ip netns delete "$name"
+}
+
 # Which tests cannot run here, as arguments for the test binaries.
 left_out=()
 probe_machine() {
@@ -107,8 +115,16 @@ probe_machine() {
             echo "cannot mount a file system here (root and loop devices are needed)" >&2
             return 1
         }
-        left_out+=(--skip power_cut)
+        left_out+=(--skip power_cut::)
         echo "leaving out the power-cut tests: they need root and loop devices"
+    fi
+    if ! can_make_hosts >/dev/null 2>&1; then
+        [ $strict = no ] || {
+            echo "cannot make network namespaces here (root is needed)" >&2
+            return 1
+        }
+        left_out+=(--skip mdns::)
+        echo "leaving out the mDNS tests: they need root and network namespaces"
     fi
 }
 
@@ -130,4 +146,4 @@ stage demo demo
 passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/test.log")
 echo
 printf '%s\n' "${done_stages[@]}"
-echo "hundi: all ${#done_stages[@]} stages ok, $passed tests passed${left_out:+ (without power cuts)}, in $((SECONDS - started)) s"
+echo "hundi: all ${#done_stages[@]} stages ok, $passed tests passed${left_out:+ (without ${left_out[*]//--skip/})}, in $((SECONDS - started)) s"

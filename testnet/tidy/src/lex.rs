@@ -15,7 +15,7 @@ pub fn code(source: &str) -> String {
             '\'' => character_end(&source, at),
             'r' if !continues_a_word(&source, at) => raw_string_end(&source, at),
             'b' | 'c' if !continues_a_word(&source, at) && source.get(at + 1) == Some(&'r') => {
-                raw_string_end(&source, at + 1)
+                Some(raw_string_end(&source, at + 1)).filter(|end| *end > at + 1).unwrap_or(at)
             }
             _ => at,
         };
@@ -189,8 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_ends_in_r_is_no_raw_string() {
+    fn words_with_the_letters_of_a_raw_string_stay() {
         assert_eq!(code("for x in var\"f64\" {}").trim_end(), "for x in var      {}");
+        assert_eq!(code("fn crash() { break r; }"), "fn crash() { break r; }");
     }
 
     #[test]

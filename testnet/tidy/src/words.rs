@@ -1,7 +1,7 @@
 //! Words that are not used: marks of unfinished work, tests that do not run, queues without a
 //! bound, and names that `docs/glossary.md` has another word for.
 
-use crate::lex::{code, identifiers};
+use crate::lex::{code, identifiers, is_test_path, production};
 use crate::{Finding, Tree};
 
 /// Marks of work that is not done, whole words, anywhere in a file. Written in two halves so that
@@ -16,13 +16,15 @@ const UNFINISHED: [&str; 6] = [
 ];
 
 /// Code that is not there yet, or was left there.
-const LEFT_BEHIND: [(&str, &str); 5] = [
+const LEFT_BEHIND: [(&str, &str); 3] = [
     ("todo!", "write it, or leave the feature out"),
     ("unimplemented!", "write it, or leave the feature out"),
     ("dbg!", "take it out"),
-    ("mpsc::channel()", "std's channel has no bound: bound it and say why"),
-    ("std::sync::mpsc", "std's channels: use tokio's, with a bound and its reason"),
 ];
+
+/// Queues of the standard library, which block a task and whose first kind has no bound. Tests may
+/// hand a thread's result over in one.
+const QUEUES: [&str; 2] = ["mpsc::channel()", "std::sync::mpsc"];
 
 /// How a test is switched off, and the one reason for it: a process that other tests start out of
 /// the test binary, because they stop it, has to be a test by name.
@@ -72,6 +74,13 @@ pub fn check_unfinished(tree: &Tree) -> Vec<Finding> {
         for (at, (line, written)) in code.lines().zip(text.lines()).enumerate() {
             if line.contains(IGNORED) && !written.contains(IGNORED_RIGHTLY) {
                 findings.push(Finding::new(path, at + 1, "a test runs or is deleted"));
+            }
+        }
+        let shipped = if is_test_path(path) { String::new() } else { production(text) };
+        for (at, line) in shipped.lines().enumerate() {
+            for queue in QUEUES.iter().filter(|queue| line.contains(*queue)) {
+                let what = format!("{queue}: use tokio's, with a bound and its reason");
+                findings.push(Finding::new(path, at + 1, what));
             }
         }
         for (line, word) in identifiers(&code) {
@@ -164,6 +173,10 @@ mod tests {
     fn a_queue_without_a_bound_is_found() {
         for code in ["mpsc::unbounded_channel()", "UnboundedSender", "flume::unbounded()"] {
             assert!(unfinished(&format!("fn a() {{ {code} }}")).contains("bound it"), "{code}");
+        }
+        for queue in QUEUES {
+            assert!(unfinished(&format!("fn a() {{ {queue} }}")).contains("use tokio's"));
+            assert_eq!(unfinished(&format!("#[cfg(test)]\nmod tests {{ {queue} }}")), "");
         }
         assert_eq!(unfinished("fn a() { mpsc::channel(16) }"), "");
     }
