@@ -3,8 +3,14 @@
 //! The *core* is what replicas agree on: per subject, all bank records, the fact "proven", and the
 //! entries that its records admit ([`author::Author::admits`]). Membership in the core is a
 //! function of the records held and never of the order in which they arrived, so two replicas that
-//! have seen the same items have the same core and the same digest. The *cache* (receipts, entries
+//! hold the same items have the same core and the same digest. The *cache* (receipts, entries
 //! of proven authors, entries that dispute a checkpoint) is carried best effort and is in no digest.
+//!
+//! Merging (all items of another replica, records before entries) is idempotent, always; it is
+//! commutative and associative as long as no record withdraws an entry that a later one admits
+//! again, which honest banks never sign. In any other world pruning loses: an entry that is
+//! admitted again comes back from whoever holds it, and exchange ends in one core all the same
+//! (docs/decisions/0003-core-as-a-join.md).
 //!
 //! Bytes live elsewhere: the replica keeps what it decides with, tells with [`Change`]s what to
 //! store and delete, and asks a [`Shelf`] for a stored entry only to build a proof.
@@ -13,9 +19,9 @@ pub mod accumulator;
 pub mod author;
 pub mod bank;
 pub mod key;
+mod receipt;
 
 use crate::id::{AuthorId, BankNumber, Hash, NetworkId, hash_in};
-use crate::limits::CACHE_RECEIPTS_PER_SIGNER_MAX;
 use crate::record::Verified;
 use crate::record::bulletin::{Bulletin, freezes_digest};
 use crate::record::entry::{Entry, SignedHeader};
@@ -23,7 +29,6 @@ use crate::record::freeze::Freeze;
 use crate::record::item::{Item, Subject};
 use crate::record::network::Network;
 use crate::record::proof::Proof;
-use crate::record::receipt::Receipt;
 use crate::record::{BankRecord, Record, Signed};
 use crate::trust::{Trust, VerifiedItem};
 use accumulator::Accumulator;
@@ -186,11 +191,6 @@ impl Replica {
     pub fn evidence_fingerprint(&self, key: &[u8; 32]) -> [u8; 6] {
         let wide = self.evidence.fingerprint(key);
         core::array::from_fn(|at| wide[at])
-    }
-
-    /// Receipts held in the cache, by signer, oldest first.
-    pub fn receipts(&self) -> impl Iterator<Item = (&AuthorId, &Hash)> {
-        self.receipts.iter().flat_map(|(signer, ids)| ids.iter().map(move |id| (signer, id)))
     }
 
     /// The highest epoch of `bank` whose digest of freezes this replica holds in full; 0 when
@@ -362,33 +362,6 @@ impl Replica {
             }
             _ => None,
         }
-    }
-
-    fn apply_receipt(&mut self, receipt: Verified<Signed<Receipt>>) -> Applied {
-        let (signer, id) = (receipt.signer, receipt.id());
-        if self.certified(&signer).is_none() {
-            return Applied::only(Status::MissingGrant);
-        }
-        let held = self.receipts.entry(signer).or_default();
-        if held.contains(&id) {
-            return Applied::only(Status::Known);
-        }
-        held.push_back(id);
-        let mut changes = put(&Item::Receipt((*receipt).clone()));
-        if held.len() > CACHE_RECEIPTS_PER_SIGNER_MAX
-            && let Some(oldest) = held.pop_front()
-        {
-            changes.push(Change::Delete { key: Key::receipt(signer, oldest) });
-        }
-        Applied { changes, ..Applied::only(Status::Cached) }
-    }
-
-    /// Forgets a cached receipt, once its payee sees that a checkpoint names the entry.
-    pub fn forget_receipt(&mut self, signer: &AuthorId, id: &Hash) -> Option<Change> {
-        let held = self.receipts.get_mut(signer)?;
-        let at = held.iter().position(|one| one == id)?;
-        held.remove(at);
-        Some(Change::Delete { key: Key::receipt(*signer, *id) })
     }
 
     fn finish(&mut self, author: AuthorId, item: Item, outcome: author::Inserted) -> Applied {

@@ -4,8 +4,11 @@
 //! any world, wild ones included, it is idempotent, and re-exchange ends in one core.
 
 use crate::generate::{self, Items, Reached};
-use crate::world::{Dice, Node};
+use crate::world::{A, Dice, Node, Writer, certificate, checkpoint_with, grant, id};
+use hundi_ledger::codec::List;
 use hundi_ledger::id::Hash;
+use hundi_ledger::record::checkpoint::{Name, Outcome, tag};
+use hundi_ledger::record::item::Item;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::RefCell;
@@ -178,4 +181,37 @@ fn orderly_items_in_any_order_end_in_the_core_of_all() {
         late.merge(&whole);
         same(&late, &merged(&whole, &late, reached), "late");
     });
+}
+
+/// Where a bank is at fault pruning loses, and exchange with whoever holds the entry heals: the
+/// counter-example of docs/decisions/0003-core-as-a-join.md.
+#[test]
+fn what_a_faulty_bank_prunes_comes_back_from_any_holder() {
+    let mut writer = Writer::new(A, 1);
+    let base = [certificate(A, 1, &[]), grant(writer.id, 0), grant(writer.id, 1)];
+    let entry = writer.pay(10);
+    let names = |salt: u8| {
+        checkpoint_with(writer.id, 1, |record| {
+            record.salt = [salt; 16];
+            let tag = tag(&record.salt, &entry.claim.id);
+            let name = Name { sequence: 0, tag, outcome: Outcome::Settled };
+            record.names = List::new(vec![name]).unwrap();
+        })
+    };
+    let silent = checkpoint_with(writer.id, 1, |_| {});
+    // Of two checkpoints of one number the higher hash wins: here the one that names nothing.
+    let hash = |bytes: &[u8]| Item::decode(&id(), bytes).unwrap().id();
+    let names = (0..=255).map(names).find(|named| hash(named) < hash(&silent)).unwrap();
+    let with = |item: &Vec<u8>| Node::with(&[&base[..], &[item.clone()]].concat());
+    let (k, x, other) = (with(&names), with(&entry.bytes), with(&silent));
+    let mut reached = Reached::default();
+    let kx = merged(&k, &x, &mut reached);
+    let left = merged(&kx, &other, &mut reached);
+    let right = merged(&k, &merged(&x, &other, &mut reached), &mut reached);
+    assert_eq!((left.core(&writer.id), right.core(&writer.id)), (vec![], vec![0]));
+    for holder in [&x, &right] {
+        same(&merged(&left, holder, &mut reached), &right, "healed by any holder");
+    }
+    // Where nobody holds it the replicas agree as well.
+    same(&left, &merged(&k, &other, &mut reached), "lost to all");
 }
