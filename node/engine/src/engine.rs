@@ -289,3 +289,14 @@ fn refuse(input: Input) -> Outputs {
     };
     Outputs(alloc::vec![output])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_may_own_it() {
+        fn sendable<T: Send + 'static>() {}
+        sendable::<Engine>();
+    }
+}

@@ -118,8 +118,9 @@ pub enum Event {
         /// Where.
         key: Key,
     },
-    /// Only with [`crate::Config::intake`]: a verified entry, receipt or proof of a certified
-    /// author that this replica need not carry, but its bank may want.
+    /// Only with [`crate::Config::intake`]: a verified entry of a certified author that no relay
+    /// carries (decided, beyond the window, one of too many), but its bank may want. The same one
+    /// may come again.
     Intake {
         /// The encoded item.
         bytes: Vec<u8>,

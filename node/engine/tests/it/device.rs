@@ -156,6 +156,11 @@ impl Device {
         }
     }
 
+    /// How many persists have been given out and not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.persists.len()
+    }
+
     /// Makes everything given out durable.
     pub fn acknowledge(&mut self, now_ms: u64) {
         while let Some((number, writes)) = self.persists.pop_front() {

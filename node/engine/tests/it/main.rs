@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod bank;
+mod chaos;
 mod device;
 mod durability;
 mod evidence;
