@@ -67,12 +67,12 @@ impl State {
             }
             Change::Enrolled { author, customer, sealing, currency } => {
                 self.customer_mut(customer)?.authors.insert(*author);
-                self.authors.insert(*author, new_author(*customer, *sealing, *currency));
+                self.authors.insert(*author, Author::new(*customer, *sealing, *currency));
             }
             Change::GrantIssued { grant, id, source } => {
                 let (key, serial) = (grant.author.key, grant.serial);
                 let until = u64::from(grant.claim_until);
-                let state = new_grant((**grant).clone(), *id, *source);
+                let state = GrantState::new((**grant).clone(), *id, *source);
                 let author = self.author_mut(&key)?;
                 author.carry_to = author.carry_to.max(grant.carry_to);
                 author.grants.insert(serial, state);
@@ -117,7 +117,7 @@ impl State {
                     self.author_mut(author)?.proof.get_or_insert_with(|| proof.clone());
                 }
                 let grants = &self.authors.get(author).ok_or(ApplyError::Unknown)?.grants;
-                let case = self.cases.entry(*author).or_insert_with(|| new_case(event.at));
+                let case = self.cases.entry(*author).or_insert_with(|| Case::new(event.at));
                 for (serial, start) in lowest {
                     let held = case.lowest.entry(*serial).or_insert(*start);
                     *held = (*held).min(*start);
@@ -141,24 +141,17 @@ impl State {
                 };
                 self.set_standing(entry, standing)?;
                 if *outcome == Outcome::Returned {
-                    self.returns_due.remove(entry);
-                    self.entry_mut(entry)?.return_due = false;
+                    self.set_return_due(entry, false)?;
                 }
             }
             Change::Refunded { original, refund, sum } => {
                 self.entry_mut(original)?.refunded = Some((*refund, *sum));
             }
             Change::ReturnDue { entry } => {
-                self.entry_mut(entry)?.return_due = true;
-                self.returns_due.insert(*entry);
+                self.set_return_due(entry, true)?;
             }
             Change::RefundWaiting { entry, until } => {
-                self.set_standing(entry, Standing::Waiting)?;
-                self.refund_deadlines.insert((*until, *entry));
-                let opened = self.entry_mut(entry)?.opened;
-                if let Some(crate::state::Opened::Refund { original, .. }) = opened {
-                    self.refunds_waiting.entry(original).or_default().insert(*entry);
-                }
+                self.set_standing(entry, Standing::Waiting { until: *until })?;
             }
             Change::Closed { author, serial, .. } => {
                 let grant = self.grant_mut(author, *serial)?;
@@ -254,15 +247,19 @@ impl State {
         if matches!(standing, Standing::Decided(_)) {
             entry.body = Vec::new();
         }
-        if before == Standing::Waiting {
-            self.refund_deadlines.retain(|(_, waiting)| waiting != id);
-            self.refunds_waiting.retain(|_, waiting| {
-                waiting.remove(id);
-                !waiting.is_empty()
-            });
-        }
+        let original = entry.opened.and_then(|opened| opened.original());
         let author = self.authors.get_mut(&key).ok_or(ApplyError::Unknown)?;
-        let waits = |standing| matches!(standing, Standing::Unopened | Standing::Waiting);
+        if let (Standing::Waiting { until }, Some(original)) = (before, original) {
+            self.refund_deadlines.remove(&(until, *id));
+            author.waiting.remove(id);
+            forget(&mut self.refunds_waiting, &original, id);
+        }
+        if let (Standing::Waiting { until }, Some(original)) = (standing, original) {
+            self.refund_deadlines.insert((until, *id));
+            author.waiting.insert(*id);
+            self.refunds_waiting.entry(original).or_default().insert(*id);
+        }
+        let waits = |standing| matches!(standing, Standing::Unopened | Standing::Waiting { .. });
         if let Some(grant) = author.grants.get_mut(&serial) {
             if waits(before) {
                 grant.undecided -= 1;
@@ -335,8 +332,8 @@ impl State {
         self.set_paid(id, Amount::ZERO)?;
         self.set_standing(id, Standing::Contested)?;
         // A refund that is taken back has returned nothing.
-        let opened = self.entry_mut(id)?.opened;
-        if let Some(crate::state::Opened::Refund { original, .. }) = opened
+        let original = self.entry_mut(id)?.opened.and_then(|opened| opened.original());
+        if let Some(original) = original
             && let Some(original) = self.entries.get_mut(&original)
             && original.refunded.is_some_and(|(by, _)| by == *id)
         {
@@ -378,6 +375,18 @@ impl State {
         self.deadlines.remove(&(again, *key, serial));
         if !ended {
             self.deadlines.insert((again, *key, serial));
+        }
+        Ok(())
+    }
+
+    fn set_return_due(&mut self, id: &Hash, due: bool) -> Result<(), ApplyError> {
+        let entry = self.entry_mut(id)?;
+        entry.return_due = due;
+        let payee = entry.opened.ok_or(ApplyError::Unknown)?.payee();
+        if due {
+            self.returns_due.entry(payee).or_default().insert(*id);
+        } else {
+            forget(&mut self.returns_due, &payee, id);
         }
         Ok(())
     }
@@ -437,62 +446,19 @@ impl State {
     }
 }
 
+/// Takes `id` out of the set under `key`, and the set with its last member.
+fn forget<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<Hash>>, key: &K, id: &Hash) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(id);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
 fn remember(versions: &mut BTreeMap<u32, Hash>, number: u32, id: Hash) {
     versions.insert(number, id);
     while versions.len() > REMEMBERED_VERSIONS {
         versions.pop_first();
-    }
-}
-
-fn new_author(
-    customer: CustomerId,
-    sealing: hundi_ledger::id::SealingKey,
-    currency: Currency,
-) -> Author {
-    Author {
-        customer,
-        sealing,
-        currency,
-        grants: BTreeMap::new(),
-        index: BTreeMap::new(),
-        unsettled: BTreeSet::new(),
-        frontier: None,
-        checkpoint: 0,
-        checkpoints: BTreeMap::new(),
-        carry_to: 0,
-        freeze: None,
-        proof: None,
-        unopened: 0,
-        after_proof: 0,
-    }
-}
-
-fn new_grant(
-    grant: hundi_ledger::record::grant::Grant,
-    id: Hash,
-    source: crate::state::Source,
-) -> GrantState {
-    GrantState {
-        grant,
-        id,
-        source,
-        settled: Amount::ZERO,
-        closed: false,
-        releases: 0,
-        claims_ended: false,
-        ended: false,
-        frontier_total: Amount::ZERO,
-        undecided: 0,
-        undecided_amount: 0,
-    }
-}
-
-fn new_case(opened: u64) -> Case {
-    Case {
-        opened,
-        lowest: BTreeMap::new(),
-        drawn: BTreeMap::new(),
-        guaranteed: BTreeMap::new(),
-        closed: None,
     }
 }

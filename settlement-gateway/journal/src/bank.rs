@@ -22,7 +22,9 @@ use hundi_ledger::codec;
 use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, SealingKey, Serial};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
+use hundi_ledger::record::{Record, Signed, sign};
 use hundi_ledger::seal::Shared;
+use hundi_ledger::sign::SecretKey;
 
 /// The bank's choices that are not part of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +233,8 @@ pub(crate) struct Work<'a> {
     pub(crate) credited: BTreeSet<Account>,
     /// Originals that were decided: refunds that waited for them are tried again.
     pub(crate) decided: BTreeSet<Hash>,
+    /// The public halves of the bank's sealing keys, in the order of `keys`.
+    pub(crate) own: Vec<SealingKey>,
     /// What the bank's and others' sealing keys share, for this call.
     pub(crate) shared: BTreeMap<(SealingKey, SealingKey), Shared>,
     entropy: [u8; 32],
@@ -247,6 +251,7 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             credited: BTreeSet::new(),
             decided: BTreeSet::new(),
+            own: keys.sealing.iter().map(|secret| secret.public()).collect(),
             shared: BTreeMap::new(),
             entropy,
             drawn: 0,
@@ -278,6 +283,15 @@ impl<'a> Work<'a> {
         // Whoever records has checked everything an outsider could have caused.
         assert!(applied.is_ok(), "decided an event that does not apply: {applied:?}");
         self.out.events.push(event);
+    }
+
+    /// Signs a record of this bank.
+    pub(crate) fn sign<T: Record>(&self, record: T, key: &SecretKey) -> Signed<T> {
+        match sign(&self.bank.network.id(), record, key) {
+            Ok(signed) => signed.into_inner(),
+            // Drafts keep the rules of their records by construction.
+            Err(error) => panic!("drafted a record that breaks a rule: {error}"),
+        }
     }
 
     pub(crate) fn publish(&mut self, item: &Item) {

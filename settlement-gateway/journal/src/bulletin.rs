@@ -3,9 +3,9 @@
 use crate::bank::Work;
 use crate::event::Change;
 use alloc::vec::Vec;
+use hundi_ledger::record::VERSION;
 use hundi_ledger::record::bulletin::{Bulletin, freezes_digest};
 use hundi_ledger::record::item::Item;
-use hundi_ledger::record::{VERSION, sign};
 
 impl Work<'_> {
     /// Signs the bulletin of the open epoch and opens the next one. The epoch is the first that
@@ -30,8 +30,7 @@ impl Work<'_> {
             freezes_digest: freezes_digest(&network, freezes),
             journal_head: self.state().head,
         };
-        let Ok(signed) = sign(&network, bulletin, &self.keys.settle) else { return };
-        let signed = signed.into_inner();
+        let signed = self.sign(bulletin, &self.keys.settle);
         self.record(Change::BulletinSigned { epoch, id: signed.id() }, Vec::new());
         self.publish(&Item::Bulletin(signed));
     }

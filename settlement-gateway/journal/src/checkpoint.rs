@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use hundi_ledger::codec::List;
 use hundi_ledger::id::{Hash, PublicKey};
 use hundi_ledger::limits::{CARRY_WINDOW, LIVE_SERIALS_MAX, NAMES_DECIDED, NAMES_MAX};
+use hundi_ledger::record::VERSION;
 use hundi_ledger::record::checkpoint::{Checkpoint, Live, Name, Outcome, tag};
 use hundi_ledger::record::entry::Class;
 use hundi_ledger::record::item::Item;
-use hundi_ledger::record::{VERSION, sign};
 
 impl Work<'_> {
     pub(crate) fn sign_checkpoints(&mut self) {
@@ -25,11 +25,7 @@ impl Work<'_> {
         short.copy_from_slice(&salt[..16]);
         let Some((checkpoint, number)) = self.draft(key, short) else { return };
         let carry_to = checkpoint.carry_to;
-        let signed = sign(&self.bank.network.id(), checkpoint, &self.keys.settle);
-        // The draft keeps the rules of its record by construction.
-        assert!(signed.is_ok(), "a checkpoint broke a rule of its record: {signed:?}");
-        let Ok(signed) = signed else { return };
-        let signed = signed.into_inner();
+        let signed = self.sign(checkpoint, &self.keys.settle);
         let change = Change::CheckpointSigned { author: key, number, carry_to, id: signed.id() };
         self.record(change, Vec::new());
         self.publish(&Item::Checkpoint(signed));

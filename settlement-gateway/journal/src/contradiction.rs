@@ -53,7 +53,13 @@ impl Work<'_> {
         let mut lowest: Vec<(Serial, Amount)> = Vec::new();
         if claim.kind.class() == Class::Money {
             let claims = found.iter().filter_map(|id| Some(state.entries.get(id)?.claim));
-            for claim in claims.chain([*claim]) {
+            // What arrives after claim-until claims nothing, and takes nothing from who did.
+            let live = |claim: &Claim| {
+                let grant = author.grants.get(&claim.serial);
+                grant
+                    .is_none_or(|it| !it.claims_ended && self.now < u64::from(it.grant.claim_until))
+            };
+            for claim in claims.chain([*claim]).filter(live) {
                 let held = state.cases.get(&key).and_then(|it| it.lowest.get(&claim.serial));
                 let planned = lowest.iter_mut().find(|(serial, _)| *serial == claim.serial);
                 match planned {

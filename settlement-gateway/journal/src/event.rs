@@ -289,7 +289,7 @@ impl Event {
     }
 
     /// The event with the entry's body erased, as it may be kept after the retention term. The
-    /// journal hash stays the same; an erased event no longer replays to an open entry.
+    /// journal hash stays the same, and so does the state once the entry is decided.
     pub fn erased(mut self) -> Self {
         if let Change::EntryReceived { body, .. } = &mut self.change {
             body.clear();

@@ -5,9 +5,9 @@ use crate::bank::{HandleError, Work};
 use crate::event::Change;
 use alloc::vec::Vec;
 use hundi_ledger::id::{Hash, PublicKey};
+use hundi_ledger::record::VERSION;
 use hundi_ledger::record::freeze::{Freeze, FreezeReason};
 use hundi_ledger::record::item::Item;
-use hundi_ledger::record::{VERSION, sign};
 
 impl Work<'_> {
     pub(crate) fn freeze_by_decision(
@@ -34,8 +34,7 @@ impl Work<'_> {
             epoch,
             reason,
         };
-        let Ok(signed) = sign(&self.bank.network.id(), freeze, &self.keys.issue) else { return };
-        let signed = signed.into_inner();
+        let signed = self.sign(freeze, &self.keys.issue);
         self.record(Change::Frozen { author, epoch, reason, id: signed.id() }, Vec::new());
         self.publish(&Item::Freeze(signed));
     }

@@ -49,6 +49,9 @@ pub enum IssueGrantError {
     /// Too many grants of the author are alive, or its serials are used up.
     #[error("the author has as many grants as it can have")]
     TooMany,
+    /// Limit and guarantee together are more than an amount can state.
+    #[error("limit and guarantee together are more than an amount can state")]
+    TooMuch,
     /// The customer's balance does not cover the limit.
     #[error("the balance does not cover the limit")]
     Funds,
@@ -132,6 +135,8 @@ impl Work<'_> {
         if terms.limit.is_zero() {
             return Err(IssueGrantError::Nothing.into());
         }
+        // What was settled under a grant is counted as one amount.
+        terms.limit.add(terms.guarantee).map_err(|_| IssueGrantError::TooMuch)?;
         if author.freeze.is_some() || author.proof.is_some() {
             return Err(IssueGrantError::Frozen.into());
         }
@@ -316,7 +321,7 @@ impl Work<'_> {
         for id in self.entries_under(key, serial) {
             match self.state().entries.get(&id).map(|entry| entry.standing) {
                 Some(Standing::Unopened) => self.decide_as(id, Outcome::RejectedUnopened),
-                Some(Standing::Waiting) => self.decide_as(id, Outcome::RejectedRefund),
+                Some(Standing::Waiting { .. }) => self.decide_as(id, Outcome::RejectedRefund),
                 _ => {}
             }
         }

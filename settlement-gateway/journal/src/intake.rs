@@ -7,7 +7,7 @@
 use crate::bank::Work;
 use crate::event::Change;
 use crate::limits::{
-    AFTER_PROOF_PER_AUTHOR_MAX, ITEMS_PER_SUBMISSION_MAX, UNOPENED_PER_AUTHOR_MAX,
+    AFTER_PROOF_PER_AUTHOR_MAX, ITEMS_PER_SUBMISSION_MAX, UNDECIDED_PER_AUTHOR_MAX,
 };
 use crate::output::{Later, Outputs, Rejected, Verdict, Wants};
 use crate::state::Standing;
@@ -17,7 +17,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use hundi_ledger::id::{Hash, PublicKey};
 use hundi_ledger::record::Verified;
-use hundi_ledger::record::entry::{Class, Entry};
+use hundi_ledger::record::entry::{Class, Entry, Kind};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::trust::{VerifiedItem, VerifyError};
 
@@ -40,6 +40,8 @@ impl Work<'_> {
         let network = self.bank.network.id();
         let mut answers: BTreeMap<usize, Answer> = BTreeMap::new();
         let mut entries: Vec<(usize, Hash, Entry)> = Vec::new();
+        let mut seen: BTreeMap<Hash, usize> = BTreeMap::new();
+        let mut repeated: Vec<(usize, usize)> = Vec::new();
         let mut receipts = Vec::new();
         let mut records = Vec::new();
         for (at, bytes) in items.iter().enumerate() {
@@ -58,7 +60,10 @@ impl Work<'_> {
                     if held.is_some_and(|held| held.bytes == Some(hash)) {
                         let answer = Answer::Entry { id: entry.id(), duplicate: true };
                         answers.insert(at, answer);
+                    } else if let Some(first) = seen.get(&hash) {
+                        repeated.push((at, *first));
                     } else {
+                        seen.insert(hash, at);
                         entries.push((at, hash, entry));
                     }
                 }
@@ -89,6 +94,14 @@ impl Work<'_> {
         }
         for (at, hash, entry) in verified {
             let answer = self.take_entry(entry, hash);
+            answers.insert(at, answer);
+        }
+        for (at, first) in repeated {
+            let answer = match answers.get(&first) {
+                Some(Answer::Entry { id, .. }) => Answer::Entry { id: *id, duplicate: true },
+                Some(Answer::Given(verdict)) => Answer::Given(verdict.clone()),
+                None => continue,
+            };
             answers.insert(at, answer);
         }
         self.retry_waiting();
@@ -146,8 +159,8 @@ impl Work<'_> {
         if held.is_some_and(|standing| standing != Standing::HeaderOnly) {
             return Answer::Entry { id, duplicate: true };
         }
-        let crowded = author.unopened as usize >= UNOPENED_PER_AUTHOR_MAX
-            && self.open_derived(header, entry.body()).is_none();
+        let undecided = author.unopened as usize + author.waiting.len();
+        let crowded = undecided >= UNDECIDED_PER_AUTHOR_MAX && self.may_wait(&id, &entry);
         let author = self.state().authors.get(&key);
         let proof = author.and_then(|author| author.proof.clone());
         let flooded = author
@@ -168,6 +181,19 @@ impl Work<'_> {
         Answer::Entry { id, duplicate: false }
     }
 
+    /// Whether an entry may have to wait once it is durable: for a disclosure, or as a refund.
+    fn may_wait(&mut self, id: &Hash, entry: &Entry) -> bool {
+        let disclosed = self.state().waiting_receipts.contains_key(id);
+        match entry.header().kind {
+            Kind::PAYMENT => {
+                let opened = self.open_derived(entry.header(), entry.body());
+                !disclosed && !matches!(opened, Some(Ok(_)))
+            }
+            Kind::REFUND => true,
+            _ => false,
+        }
+    }
+
     /// The answer to an entry that is recorded: its own outcome, never that of another entry with
     /// the same sequence number; with the proof if there is one.
     pub(crate) fn verdict_on(&self, entry: Hash, duplicate: bool) -> Verdict {
@@ -178,7 +204,7 @@ impl Work<'_> {
         let author = state.authors.get(&held.header.header.author.key);
         let wants = match held.standing {
             Standing::HeaderOnly | Standing::Unopened => Wants::Disclosure,
-            Standing::Waiting => Wants::Original,
+            Standing::Waiting { .. } => Wants::Original,
             Standing::Contested | Standing::Provisional { .. } | Standing::Decided(_) => {
                 let outcome = held.standing.outcome();
                 let proof = author.and_then(|author| author.proof.as_deref()).map(proof_item);

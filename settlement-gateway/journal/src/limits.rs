@@ -12,9 +12,10 @@ pub const DISCLOSURE_SECONDS: u64 = 7 * 24 * 3_600;
 /// it from: a grant's default life and claim period, after which the original cannot arrive.
 pub const REFUND_WAIT_SECONDS: u64 = 8 * 24 * 3_600;
 
-/// Entries of one author that did not open and wait for a disclosure. A payee gives its receipt
-/// along with the entry, so that an honest author's count stays near zero; 256 is four windows.
-pub const UNOPENED_PER_AUTHOR_MAX: usize = 256;
+/// Entries of one author that wait: for a disclosure, or as refunds for an original or a balance.
+/// A payee gives its receipt along with the entry, so that an honest author's count stays near
+/// zero; 256 is four windows.
+pub const UNDECIDED_PER_AUTHOR_MAX: usize = 256;
 
 /// Entries of one author recorded from its first contradiction on. Beyond it a contradicting
 /// entry is answered with the proof and not recorded, so that one key cannot fill the store.
@@ -42,6 +43,6 @@ pub const GUARANTEE_PER_PAYEE_PERCENT: u8 = 50;
 
 const _: () = assert!(ITEMS_PER_SUBMISSION_MAX >= hundi_ledger::limits::CARRY_WINDOW as usize);
 const _: () = assert!(
-    UNOPENED_PER_AUTHOR_MAX >= 2 * hundi_ledger::limits::CARRY_WINDOW as usize,
+    UNDECIDED_PER_AUTHOR_MAX >= 2 * hundi_ledger::limits::CARRY_WINDOW as usize,
     "an honest window never meets the bound"
 );

@@ -92,7 +92,7 @@ impl Work<'_> {
     /// What a receipt says to this bank, and the content key that it discloses.
     fn read_receipt(&mut self, receipt: &Receipt) -> Option<(Statement, ContentKey)> {
         let network = self.bank.network.id();
-        let own: Vec<_> = self.keys.sealing.iter().map(|secret| secret.public()).collect();
+        let own = self.own.clone();
         own.into_iter().find_map(|own| {
             let shared = self.shared(own, receipt.signer_sealing)?;
             open_as_bank(&network, receipt, &shared)
@@ -133,7 +133,7 @@ impl Work<'_> {
         let rejected =
             if entry.refused { Outcome::RejectedRefused } else { Outcome::RejectedFrozen };
         match entry.standing {
-            Standing::Unopened | Standing::Waiting => self.pay(id),
+            Standing::Unopened | Standing::Waiting { .. } => self.pay(id),
             Standing::Contested if entry.refused || knew => self.decide_as(id, rejected),
             Standing::Provisional { .. } if entry.refused || knew => self.take_back(id, rejected),
             Standing::Decided(Outcome::Settled) if entry.refused => self.return_posted(id),

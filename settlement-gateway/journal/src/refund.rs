@@ -2,11 +2,13 @@
 //! payment; the other has amount 0 and moves money out of the author's balance once the original
 //! has been posted. At most once per entry, never above it, only to its payer.
 
+use crate::account::Account;
 use crate::bank::Work;
 use crate::event::Change;
 use crate::limits::REFUND_WAIT_SECONDS;
 use crate::state::{EntryState, Opened, Standing};
 use crate::transaction::{Key, Transaction};
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash};
@@ -121,7 +123,7 @@ impl Work<'_> {
     }
 
     fn wait(&mut self, id: Hash, entry: &EntryState) {
-        if entry.standing != Standing::Waiting {
+        if !matches!(entry.standing, Standing::Waiting { .. }) {
             let until = self.now.saturating_add(REFUND_WAIT_SECONDS);
             self.record(Change::RefundWaiting { entry: id, until }, Vec::new());
         }
@@ -136,30 +138,45 @@ impl Work<'_> {
                 return;
             }
             let state = self.state();
-            let grown = |id: &Hash, of_payee: bool| {
-                let Some(entry) = state.entries.get(id) else { return false };
-                let author = match entry.opened {
-                    Some(opened) if of_payee => opened.payee(),
-                    _ => entry.header.header.author,
-                };
-                credited.contains(&self.account_of(&author))
-            };
-            let mut refunds: Vec<Hash> = Vec::new();
-            for (original, waiting) in &state.refunds_waiting {
-                let all = decided.contains(original);
-                refunds.extend(waiting.iter().filter(|id| all || grown(id, false)));
+            let mut refunds: BTreeSet<Hash> = BTreeSet::new();
+            for original in &decided {
+                refunds.extend(state.refunds_waiting.get(original).into_iter().flatten());
             }
-            let returns: Vec<Hash> =
-                state.returns_due.iter().filter(|id| grown(id, true)).copied().collect();
+            let mut returns: BTreeSet<Hash> = BTreeSet::new();
+            for account in &credited {
+                for author in self.authors_paid_to(account) {
+                    let own = state.authors.get(&author.key).filter(|_| author.bank == state.bank);
+                    refunds.extend(own.iter().flat_map(|author| &author.waiting));
+                    returns.extend(state.returns_due.get(&author).into_iter().flatten());
+                }
+            }
             for id in refunds {
                 let standing = self.state().entries.get(&id).map(|entry| entry.standing);
-                if standing == Some(Standing::Waiting) {
+                if matches!(standing, Some(Standing::Waiting { .. })) {
                     self.pay(id);
                 }
             }
             for id in returns {
                 self.return_posted(id);
             }
+        }
+    }
+
+    /// The authors whose money an account holds, as far as something may wait for it.
+    fn authors_paid_to(&self, account: &Account) -> Vec<AuthorId> {
+        let state = self.state();
+        match account {
+            Account::Customer(customer) => {
+                let customer = state.customers.get(customer);
+                let keys = customer.into_iter().flat_map(|customer| &customer.authors);
+                keys.map(|key| self.author_id(*key)).collect()
+            }
+            Account::Suspense(author) => vec![*author],
+            Account::DueTo(bank) => {
+                let due = state.returns_due.keys().filter(|author| author.bank == *bank);
+                due.copied().collect()
+            }
+            _ => Vec::new(),
         }
     }
 

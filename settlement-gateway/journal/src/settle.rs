@@ -232,7 +232,8 @@ impl Work<'_> {
         if let Some(shared) = self.shared.get(&(own, other)) {
             return Some(shared.clone());
         }
-        let secret = self.keys.sealing.iter().find(|secret| secret.public() == own)?;
+        let at = self.own.iter().position(|public| *public == own)?;
+        let secret = self.keys.sealing.get(at)?;
         let shared = secret.agree(&other).ok()?;
         self.shared.insert((own, other), shared.clone());
         Some(shared)

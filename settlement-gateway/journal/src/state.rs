@@ -50,6 +50,14 @@ impl Opened {
             Opened::Payment { payee, .. } | Opened::Refund { payee, .. } => *payee,
         }
     }
+
+    /// What a refund returns.
+    pub fn original(&self) -> Option<Hash> {
+        match self {
+            Opened::Payment { .. } => None,
+            Opened::Refund { original, .. } => Some(*original),
+        }
+    }
 }
 
 /// How far the bank is with an entry.
@@ -60,7 +68,10 @@ pub enum Standing {
     /// Durable; its body has not opened yet.
     Unopened,
     /// A refund that waits for its original or for a balance.
-    Waiting,
+    Waiting {
+        /// When it lapses, Unix seconds.
+        until: u64,
+    },
     /// In a contradiction and not paid so far.
     Contested,
     /// In a contradiction and paid until the review closes.
@@ -82,7 +93,7 @@ impl Standing {
         match self {
             Standing::Decided(outcome) => Some(*outcome),
             Standing::Contested | Standing::Provisional { .. } => Some(Outcome::Contested),
-            Standing::HeaderOnly | Standing::Unopened | Standing::Waiting => None,
+            Standing::HeaderOnly | Standing::Unopened | Standing::Waiting { .. } => None,
         }
     }
 }
@@ -183,6 +194,8 @@ pub struct Author {
     pub proof: Option<Vec<u8>>,
     /// Entries whose body has not opened.
     pub unopened: u32,
+    /// Refunds that wait.
+    pub waiting: BTreeSet<Hash>,
     /// Entries recorded since the first contradiction.
     pub after_proof: u32,
 }
@@ -267,8 +280,8 @@ pub(crate) struct State {
     pub(crate) refund_deadlines: BTreeSet<(u64, Hash)>,
     /// Refunds by the original they name, as long as they wait.
     pub(crate) refunds_waiting: BTreeMap<Hash, BTreeSet<Hash>>,
-    /// Entries whose return is due.
-    pub(crate) returns_due: BTreeSet<Hash>,
+    /// Entries whose return is due, by their payee.
+    pub(crate) returns_due: BTreeMap<AuthorId, BTreeSet<Hash>>,
     /// Receipts taken or waiting, by id.
     pub(crate) receipts: BTreeSet<Hash>,
     pub(crate) waiting_receipts: BTreeMap<Hash, Vec<WaitingReceipt>>,
@@ -295,7 +308,7 @@ impl State {
             deadlines: BTreeSet::new(),
             refund_deadlines: BTreeSet::new(),
             refunds_waiting: BTreeMap::new(),
-            returns_due: BTreeSet::new(),
+            returns_due: BTreeMap::new(),
             receipts: BTreeSet::new(),
             waiting_receipts: BTreeMap::new(),
             waiting_per_signer: BTreeMap::new(),
@@ -318,5 +331,57 @@ impl State {
     pub(crate) fn party(&self, author: &AuthorId) -> Party {
         let own = (author.bank == self.bank).then(|| self.authors.get(&author.key)).flatten();
         own.map_or(Party::Author(*author), |own| Party::Customer(own.customer))
+    }
+}
+
+impl Author {
+    pub(crate) fn new(customer: CustomerId, sealing: SealingKey, currency: Currency) -> Self {
+        Author {
+            customer,
+            sealing,
+            currency,
+            grants: BTreeMap::new(),
+            index: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            frontier: None,
+            checkpoint: 0,
+            checkpoints: BTreeMap::new(),
+            carry_to: 0,
+            freeze: None,
+            proof: None,
+            unopened: 0,
+            waiting: BTreeSet::new(),
+            after_proof: 0,
+        }
+    }
+}
+
+impl GrantState {
+    pub(crate) fn new(grant: Grant, id: Hash, source: Source) -> Self {
+        GrantState {
+            grant,
+            id,
+            source,
+            settled: Amount::ZERO,
+            closed: false,
+            releases: 0,
+            claims_ended: false,
+            ended: false,
+            frontier_total: Amount::ZERO,
+            undecided: 0,
+            undecided_amount: 0,
+        }
+    }
+}
+
+impl Case {
+    pub(crate) fn new(opened: u64) -> Self {
+        Case {
+            opened,
+            lowest: BTreeMap::new(),
+            drawn: BTreeMap::new(),
+            guaranteed: BTreeMap::new(),
+            closed: None,
+        }
     }
 }

@@ -283,6 +283,8 @@ fn a_flood_of_contradictions_is_bounded_and_spares_what_is_below() {
     assert!(refused >= 50, "{refused}");
     assert!(settled(&world.submit_one(&below.item)));
     let checkpoint = world.checkpoint(&payer).unwrap();
-    assert!(checkpoint.names.len() <= 512);
+    assert_eq!(checkpoint.names.len(), 512);
+    assert_eq!(checkpoint.undecided_from(), 2);
+    assert_eq!(checkpoint.carry_to, 63, "not raised while the names are full");
     world.check();
 }

@@ -4,6 +4,7 @@
 
 mod adversary;
 mod books;
+mod intake;
 mod laws;
 mod loss;
 mod refunds;

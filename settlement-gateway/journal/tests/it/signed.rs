@@ -226,6 +226,9 @@ fn a_stored_journal_replays_erases_and_shows_damage() {
     let erased: Vec<Event> = world.events.iter().cloned().map(Event::erased).collect();
     let report = hundi_journal::audit::audit(network().id(), BANK, &erased);
     assert_eq!((report.head, report.erased, report.findings.len()), (head, 4, 0));
+    let mut replayed = Bank::new(network(), BANK, Profile::default()).unwrap();
+    erased.iter().for_each(|event| replayed.apply(event).unwrap());
+    assert_eq!(replayed.snapshot(), world.bank.snapshot());
     // A snapshot is the same bank.
     let snapshot = world.bank.snapshot();
     let restored = Bank::restore(network(), Profile::default(), &snapshot).unwrap();
