@@ -12,19 +12,20 @@ seconds=$2
 shift 2
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH= cd -- "$here/../.." && pwd)
-built=${HUNDI_FUZZ_BUILD:-$root/target/fuzz/build}
-found=$root/target/fuzz/$target
-failures=$root/target/fuzz/$target-failures
-host=$(rustc -vV | sed -n 's/^host: //p')
+built=${CARGO_TARGET_DIR:-$root/target}
+found=$built/fuzz/$target
+failures=$built/fuzz/$target-failures
 mkdir -p "$found" "$failures"
 
-# Coverage of our own crates only; without these flags libFuzzer is blind.
+# Without these flags libFuzzer is blind. The wrapper gives them to the crates of the workspace
+# alone: what they stand on, build scripts and macros are compiled as always, and only once.
 export HUNDI_FUZZ_FLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1"
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+cd "$root"
 RUSTC_WORKSPACE_WRAPPER=$here/sancov.sh cargo build --quiet --package hundi-fuzz --bin fuzz \
-    --features libfuzzer --target "$host" --target-dir "$built"
+    --features libfuzzer --target-dir "$built"
 
-HUNDI_FUZZ_TARGET=$target exec "$built/$host/debug/fuzz" -max_total_time="$seconds" -timeout=20 \
+HUNDI_FUZZ_TARGET=$target exec "$built/debug/fuzz" -max_total_time="$seconds" -timeout=20 \
     -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -artifact_prefix="$failures/" "$@" \
     "$found" "$here/corpus/$target"

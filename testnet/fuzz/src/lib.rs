@@ -11,6 +11,7 @@ mod records;
 mod replica;
 mod seeds;
 mod session;
+mod store;
 mod world;
 
 pub use seeds::seeds;
@@ -34,6 +35,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signal", links::signal),
     ("container", links::container),
     ("channel", links::channel),
+    ("opening", links::opening),
+    ("store", store::store),
     ("canary", canary),
 ];
 

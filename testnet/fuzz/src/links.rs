@@ -1,5 +1,6 @@
 //! The pure decoders of links and files.
 
+use hundi_transport_libp2p::opening;
 use hundi_transports::{channel, container, frame, signal};
 
 /// Any stream is frames up to some point, none longer than allowed, and its whole frames are the
@@ -42,4 +43,12 @@ pub(crate) fn container(bytes: &[u8]) {
 /// Of arbitrary bytes only the first message of a handshake between strangers may be accepted.
 pub(crate) fn channel(bytes: &[u8]) {
     assert!(channel::read_arbitrary(bytes) <= 1);
+}
+
+/// An opening message has one spelling.
+pub(crate) fn opening(bytes: &[u8]) {
+    if let Ok(decoded) = opening::decode(bytes) {
+        assert_eq!(opening::encode(&decoded), bytes);
+        assert!(bytes.len() <= opening::OPENING_BYTES_MAX);
+    }
 }

@@ -13,6 +13,7 @@ use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
 use hundi_ledger::replica::Shelf;
 use hundi_ledger::request::PaymentRequest;
 use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
+use hundi_transport_libp2p::opening::{self, Opening};
 use hundi_transports::{container, frame, signal};
 
 /// Inputs by target.
@@ -49,6 +50,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("signal", signals()),
         ("container", containers(&items)),
         ("channel", vec![vec![9; 32], vec![9; 96], vec![9; 48]]),
+        ("opening", openings()),
+        ("store", crate::store::seeds()),
         ("canary", vec![b"not yet".to_vec()]),
         ("item", items),
     ]
@@ -177,4 +180,11 @@ fn containers(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let whole = container::encode(items.iter().take(4).map(Vec::as_slice)).unwrap_or_default();
     let cut = whole[..whole.len() / 2].to_vec();
     vec![container::encode([]).unwrap_or_default(), whole, cut]
+}
+
+fn openings() -> Vec<Vec<u8>> {
+    let addresses = [vec![], vec!["127.0.0.1:4001", "[::1]:4001"]];
+    let parsed =
+        addresses.map(|texts| texts.into_iter().filter_map(|text| text.parse().ok()).collect());
+    parsed.map(|listening| opening::encode(&Opening { nonce: [8; 32], listening })).into()
 }
