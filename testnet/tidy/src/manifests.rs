@@ -1,6 +1,6 @@
 //! How a crate declares what it stands on: lints, metadata and versions come from the workspace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Finding, Tree};
 
@@ -35,6 +35,50 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// No test switches a feature on that the program is built without: Cargo would compile that
+/// dependency, and everything above it, twice. `testnet`, which nobody ships, names such features
+/// as its own, so that demo and tests are one build.
+pub fn check_one_build(tree: &Tree) -> Vec<Finding> {
+    let root = tree.text("Cargo.toml").unwrap_or_default();
+    let crates: Vec<(&str, &str)> = tree.texts_ending("/Cargo.toml").collect();
+    let mut built: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in crates.iter().flat_map(|(_, text)| lines(text)) {
+        if line.table == "dependencies" && !line.key.is_empty() && !line.value.contains("optional")
+        {
+            built.entry(name_of(line.key)).or_default().extend(features(line.value));
+        }
+    }
+    for line in lines(root).filter(|line| line.table == "workspace.dependencies") {
+        if let Some(built) = built.get_mut(line.key) {
+            built.extend(features(line.value));
+        }
+    }
+    let mut findings = Vec::new();
+    for (path, text) in crates {
+        for line in lines(text).filter(|line| line.table == "dev-dependencies") {
+            let name = name_of(line.key);
+            // What only tests use is compiled for them only.
+            let Some(built) = built.get(name) else { continue };
+            for feature in features(line.value).difference(built) {
+                let what = format!("name {name} with {feature} in testnet/Cargo.toml too");
+                findings.push(Finding::new(path, line.number, what));
+            }
+        }
+    }
+    findings
+}
+
+fn name_of(key: &str) -> &str {
+    key.strip_suffix(".workspace").unwrap_or(key)
+}
+
+/// The features that a dependency's line names.
+fn features(value: &str) -> BTreeSet<&str> {
+    let list = value.split_once("features").and_then(|(_, rest)| rest.split_once('['));
+    let list = list.and_then(|(_, rest)| rest.split(']').next()).unwrap_or_default();
+    list.split('"').skip(1).step_by(2).collect()
 }
 
 fn check_crate(path: &str, text: &str, used: &mut BTreeSet<String>) -> Vec<Finding> {
@@ -97,6 +141,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report;
 
     const ROOT: &str =
         "[workspace.dependencies]\n# why\nserde = \"1\"\nhundi-a = { path = \"a\" }\n";
@@ -106,7 +151,7 @@ mod tests {
 
     fn findings(dependencies: &str) -> String {
         let manifest = format!("{PACKAGE}{dependencies}");
-        crate::report(check(&Tree::of(&[("Cargo.toml", ROOT), ("a/Cargo.toml", &manifest)])))
+        report(check(&Tree::of(&[("Cargo.toml", ROOT), ("a/Cargo.toml", &manifest)])))
     }
 
     #[test]
@@ -130,8 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn a_feature_that_only_tests_have_is_found() {
+        let found = |a: &str, testnet: &str| {
+            report(check_one_build(&Tree::of(&[
+                ("Cargo.toml", "[workspace.dependencies]\nb = { features = [\"x\"] }\n"),
+                ("a/Cargo.toml", a),
+                ("testnet/Cargo.toml", testnet),
+            ])))
+        };
+        let a = "[dependencies]\nb.workspace = true\n[dev-dependencies]\n\
+                 b = { workspace = true, features = [\"x\", \"y\"] }\n\
+                 c = { workspace = true, features = [\"z\"] }\n";
+        assert!(found(a, "").contains("a/Cargo.toml:4: name b with y"));
+        let testnet = "[dependencies]\nb = { workspace = true, features = [\"y\"] }\n";
+        assert_eq!(found(a, testnet), "", "what only tests use, as c, is free");
+    }
+
+    #[test]
     fn missing_inheritance_is_found() {
-        let found = crate::report(check(&Tree::of(&[
+        let found = report(check(&Tree::of(&[
             ("Cargo.toml", "[workspace]"),
             ("a/Cargo.toml", "[package]\nedition = \"2021\"\n"),
         ])));

@@ -39,6 +39,11 @@ fn crates_inherit_lints_and_versions_from_the_workspace() {
 }
 
 #[test]
+fn demo_and_tests_are_one_build() {
+    clean(manifests::check_one_build);
+}
+
+#[test]
 fn deciding_crates_have_no_std_and_no_floating_point() {
     clean(rust::check_deciding);
 }
