@@ -275,7 +275,7 @@ impl Engine {
                 link.end_session();
                 self.schedule(step, id);
                 // A message of a replaced session may be late: that is nobody's fault.
-                if matches!(error, SyncError::Decode(_)) {
+                if matches!(error, SyncError::Decode(_) | SyncError::TooManyMessages) {
                     self.misbehaved(step, id);
                 }
             }

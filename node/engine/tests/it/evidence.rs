@@ -137,6 +137,23 @@ fn a_restored_backup_that_meets_its_newer_entry_stops() {
 }
 
 #[test]
+fn an_entry_of_its_own_key_stops_a_device_even_where_no_relay_carries_it() {
+    let mut world = World::new();
+    let device = world.add(1, 10_000);
+    let beyond = chain(&world, 1, 60, 7).remove(59);
+    let mut forged = beyond.clone();
+    forged[100] ^= 1;
+    world.publish(device, vec![forged]);
+    assert!(!world.is_stopped(device), "nobody else can stop it");
+    world.publish(device, vec![beyond.clone()]);
+    assert!(world.is_stopped(device));
+    // Nor does it take a grant.
+    let bare = world.add_with(Some(1), Default::default(), Default::default());
+    world.input(bare, Input::Gossip { handle: 1, bytes: beyond });
+    assert!(world.is_stopped(bare));
+}
+
+#[test]
 fn a_store_that_holds_more_of_its_key_than_its_log_never_signs() {
     let mut world = World::new();
     let device = world.add(1, 10_000);
