@@ -4,11 +4,14 @@
 use crate::world::*;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
+use hundi_journal::account::Account;
+use hundi_journal::audit::Finding;
 use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::{Change, Event};
 use hundi_journal::input::Input;
 use hundi_journal::output::{Later, Rejected, Verdict};
-use hundi_ledger::id::{Hash, Signature};
+use hundi_journal::transaction::{Key, Transaction};
+use hundi_ledger::id::{Hash, Serial, Signature};
 use hundi_ledger::record::bulletin::{Bulletin, freezes_digest};
 use hundi_ledger::record::checkpoint::{Checkpoint, Outcome};
 use hundi_ledger::record::freeze::{Freeze, FreezeReason};
@@ -254,4 +257,46 @@ fn a_stored_journal_replays_erases_and_shows_damage() {
     twice.push(again);
     let report = hundi_journal::audit::audit(network().id(), BANK, &twice);
     assert!(report.findings.len() >= 2, "numbering and key: {:?}", report.findings);
+}
+
+#[test]
+fn the_auditor_sees_what_an_honest_bank_never_does() {
+    let mut world = World::new();
+    let (payer, mut log) = world.payer(1, 100);
+    let payee = world.enrol(customer(2), 2);
+    world.submit_one(&log.pay(&payer, &payee, 10).item);
+    let at = world.events.iter().position(|event| {
+        event.transactions.iter().any(|transaction| matches!(transaction.key(), Key::Settle(_)))
+    });
+    let at = at.unwrap();
+    let Key::Settle(id) = world.events[at].transactions[0].key() else { panic!("a settlement") };
+    let found = |debit: Account, minor: u64, times: usize| {
+        let mut events = world.events[..=at].to_vec();
+        let credit = Account::Customer(customer(2));
+        let paid = Transaction::transfer(Key::Settle(id), inr(), debit, credit, amount(minor));
+        events[at].transactions = vec![paid.unwrap(); times];
+        hundi_journal::audit::audit(network().id(), BANK, &events).findings
+    };
+    let (number, reserve) = (at as u64 + 1, Account::Reserve(payer.author, Serial(1)));
+    assert_eq!(found(reserve, 10, 1), []);
+    assert_eq!(found(reserve, 9, 1), [Finding::WrongAmount(number, id)]);
+    let twice = [Finding::Twice(number), Finding::SettledTwice(number, id)];
+    assert_eq!(found(reserve, 10, 2), twice);
+    let insolvent =
+        [Finding::WrongAmount(number, id), Finding::Insolvent(number, payer.author, Serial(1))];
+    assert_eq!(found(Account::Nostro, 101, 1), insolvent);
+    let unfunded: Vec<Event> = world
+        .events
+        .iter()
+        .cloned()
+        .map(|mut event| {
+            if matches!(event.change, Change::GrantIssued { .. }) {
+                event.transactions.clear();
+            }
+            event
+        })
+        .collect();
+    let findings = hundi_journal::audit::audit(network().id(), BANK, &unfunded).findings;
+    assert!(matches!(findings[0], Finding::Unfunded(..)), "{findings:?}");
+    assert!(matches!(findings[1], Finding::Overdrawn(..)), "{findings:?}");
 }
