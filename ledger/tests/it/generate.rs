@@ -15,7 +15,28 @@ use hundi_ledger::record::entry::{Header, Kind};
 use hundi_ledger::record::freeze::FreezeReason;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Change, Key, Status};
+use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestRunner};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// Runs a law over many seeds. The seeds are the same in every run, so that no run fails for not
+/// reaching something; `PROPTEST_RNG_SEED` gives others. A failure names its seed.
+pub(crate) fn over_seeds(cases: u32, law: impl Fn(&mut Dice, &mut Reached)) -> Reached {
+    let reached = RefCell::new(Reached::default());
+    let mut config =
+        ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    TestRunner::new(config)
+        .run(&any::<u64>().no_shrink(), |seed| {
+            law(&mut Dice(seed), &mut reached.borrow_mut());
+            Ok(())
+        })
+        .unwrap();
+    reached.into_inner()
+}
 
 /// How often something was reached.
 #[derive(Default)]
@@ -327,6 +348,16 @@ fn at_fault(dice: &mut Dice, items: &mut Items, bank: BankNumber, number: u32) {
             (freeze.certificate, freeze.epoch) = signer;
             freeze.reason = FreezeReason::Decision;
         }));
+    }
+    if dice.one_in(4) {
+        let (frontier, salt) = (dice.below(9) as u32, dice.below(4) as u8);
+        items.records.push(checkpoint_with(id, 4, |_| {}));
+        items.records.push(checkpoint_with(id, 4, |record| {
+            record.salt = [salt; 16];
+            record.frontier = Some(Frontier { sequence: frontier, hash: Hash([3; 32]) });
+        }));
+        // Signed with a stolen key, after the last epoch that is honoured.
+        items.records.push(freeze_with(id, |freeze| freeze.epoch = 51));
     }
     if dice.one_in(4) {
         items.records.push(freeze_with(id, |freeze| freeze.reason = FreezeReason::Decision));

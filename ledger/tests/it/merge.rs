@@ -3,15 +3,12 @@
 //! In an orderly world merging replicas is commutative, associative and idempotent, strictly. In
 //! any world, wild ones included, it is idempotent, and re-exchange ends in one core.
 
-use crate::generate::{self, Items, Reached};
+use crate::generate::{self, Items, Reached, over_seeds};
 use crate::world::{A, Dice, Node, Writer, certificate, checkpoint_with, grant, id};
 use hundi_ledger::codec::List;
 use hundi_ledger::id::Hash;
 use hundi_ledger::record::checkpoint::{Name, Outcome, tag};
 use hundi_ledger::record::item::Item;
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
-use std::cell::RefCell;
 
 /// Everything in the core, told apart: where digests differ this says how.
 fn content(node: &Node) -> Vec<String> {
@@ -51,19 +48,6 @@ fn merged(a: &Node, b: &Node, reached: &mut Reached) -> Node {
     both
 }
 
-/// Runs a law over many seeds; the seed of a failure is in its message.
-fn over_seeds(cases: u32, law: impl Fn(&mut Dice, &mut Reached)) -> Reached {
-    let reached = RefCell::new(Reached::default());
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    TestRunner::new(config)
-        .run(&any::<u64>().no_shrink(), |seed| {
-            law(&mut Dice(seed), &mut reached.borrow_mut());
-            Ok(())
-        })
-        .unwrap();
-    reached.into_inner()
-}
-
 fn three(dice: &mut Dice, items: &Items, shuffled: bool, reached: &mut Reached) -> [Node; 3] {
     [0; 3].map(|_| {
         let share = 1 + dice.below(4);
@@ -73,7 +57,7 @@ fn three(dice: &mut Dice, items: &Items, shuffled: bool, reached: &mut Reached) 
 
 #[test]
 fn an_orderly_core_is_a_join() {
-    let reached = over_seeds(150, |dice, reached| {
+    let reached = over_seeds(90, |dice, reached| {
         let items = generate::orderly(dice, reached);
         let [a, b, c] = three(dice, &items, false, reached);
         same(&merged(&a, &a, reached), &a, "idempotent");
@@ -136,7 +120,7 @@ fn exchange(dice: &mut Dice, nodes: &mut [Node], reached: &mut Reached) {
 
 #[test]
 fn any_order_duplication_loss_and_exchange_end_in_one_core() {
-    let reached = over_seeds(120, |dice, reached| {
+    let reached = over_seeds(90, |dice, reached| {
         let items = generate::wild(dice, reached);
         let mut nodes = three(dice, &items, true, reached);
         for node in &nodes {
@@ -202,7 +186,7 @@ fn what_a_faulty_bank_prunes_comes_back_from_any_holder() {
     // Of two checkpoints of one number the higher hash wins: here the one that names nothing.
     let hash = |bytes: &[u8]| Item::decode(&id(), bytes).unwrap().id();
     let names = (0..=255).map(names).find(|named| hash(named) < hash(&silent)).unwrap();
-    let with = |item: &Vec<u8>| Node::with(&[&base[..], &[item.clone()]].concat());
+    let with = |item: &Vec<u8>| Node::with(&[&base[..], core::slice::from_ref(item)].concat());
     let (k, x, other) = (with(&names), with(&entry.bytes), with(&silent));
     let mut reached = Reached::default();
     let kx = merged(&k, &x, &mut reached);

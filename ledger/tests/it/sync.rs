@@ -1,7 +1,7 @@
 //! Sync sessions through a byte pipe: what they reach, what they cost, and what a faulty link or a
 //! hostile peer can and cannot do.
 
-use crate::generate::{self, Reached};
+use crate::generate::{self, Reached, over_seeds};
 use crate::world::{
     A, Dice, Node, Writer, author, certificate, checkpoint_at, checkpoint_with, freeze_with, grant,
     grant_with, id, proof, receipt,
@@ -13,9 +13,6 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::proof::Claim;
 use hundi_ledger::replica::{Shelf, Status};
 use hundi_ledger::sync::{Config, Out, Session, SyncError, TAG_ITEM, TURNS_MAX};
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
-use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 
 const TAG_OPEN: u8 = 1;
@@ -164,18 +161,6 @@ fn pair() -> ([Node; 2], Writer) {
     let writer = Writer::new(A, 1);
     let node = Node::with(&[certificate(A, 1, &[]), grant(writer.id, 0), grant(writer.id, 1)]);
     ([node.clone(), node], writer)
-}
-
-fn over_seeds(cases: u32, law: impl Fn(&mut Dice, &mut Reached)) -> Reached {
-    let reached = RefCell::new(Reached::default());
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    TestRunner::new(config)
-        .run(&any::<u64>().no_shrink(), |seed| {
-            law(&mut Dice(seed), &mut reached.borrow_mut());
-            Ok(())
-        })
-        .unwrap();
-    reached.into_inner()
 }
 
 fn two_nodes(dice: &mut Dice, wild: bool, reached: &mut Reached) -> [Node; 2] {
