@@ -8,5 +8,6 @@ mod device;
 mod durability;
 mod evidence;
 mod links;
+mod outcomes;
 mod payments;
 mod world;

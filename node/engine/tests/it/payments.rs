@@ -1,18 +1,17 @@
 //! Paying, being paid, refunding, asking the bank.
 
 use crate::bank::{amount, author, sealing};
-use crate::world::{Over, World, pay};
+use crate::world::{Over, World};
 use hundi_engine::output::{PayError, RefundError, RequestError, SignError, Unable};
 use hundi_engine::wallet::{PaymentState, Sureness};
 use hundi_engine::{Answer, Command};
-use hundi_ledger::codec::Text;
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::receipt::PayeeVerdict;
 use hundi_ledger::verdict::payee::NotNow;
 
 /// Payer and payee, linked and in sync.
-fn pair(over: Over) -> (World, usize, usize) {
+pub fn pair(over: Over) -> (World, usize, usize) {
     let mut world = World::new();
     let payer = world.add(1, 10_000);
     let payee = world.add(2, 0);
@@ -306,44 +305,6 @@ fn waiting_payments_survive_a_restart() {
 }
 
 #[test]
-fn bank_time_lets_what_nobody_decided_lapse() {
-    let (mut world, payer, payee) = pair(Over::Link);
-    let request = world.request(payee, 1_000);
-    let id = world.pay(payer, &request);
-    world.run();
-    let late = crate::bank::START + 30 * 24 * 3600;
-    let bulletin = world.bank.bulletin(1, late);
-    world.publish(payer, vec![bulletin]);
-    world.run();
-    for device in [payer, payee] {
-        assert_eq!(world.word(device, &id), "lapsed");
-    }
-    world.assert_converged();
-}
-
-#[test]
-fn an_outcome_that_comes_after_bank_time_is_taken_all_the_same() {
-    let (mut world, payer, payee) = pair(Over::Link);
-    let request = world.request(payee, 1_000);
-    let id = world.pay(payer, &request);
-    world.run();
-    world.cut_all();
-    let bulletin = world.bank.bulletin(1, crate::bank::START + 30 * 24 * 3600);
-    world.publish(payee, vec![bulletin]);
-    assert_eq!(world.word(payee, &id), "lapsed");
-    let settled = [(0, id, Outcome::Settled)];
-    let checkpoint = world.bank.checkpoint(author(1), 1, Some((0, id)), &settled);
-    world.publish(payee, vec![checkpoint]);
-    assert_eq!(world.word(payee, &id), "settled");
-    // And what was settled may yet be returned, where the bank says so.
-    let returned = [(0, id, Outcome::Returned)];
-    let checkpoint = world.bank.checkpoint(author(1), 2, Some((0, id)), &returned);
-    world.publish(payee, vec![checkpoint]);
-    assert_eq!(world.word(payee, &id), "refused");
-    assert_eq!(world.view(payee, &id).outcome, Some(Outcome::Returned));
-}
-
-#[test]
 fn payments_that_wait_make_room_for_others() {
     let mut world = World::new();
     let payee = world.add(2, 0);
@@ -389,23 +350,6 @@ fn payments_that_wait_make_room_for_others() {
 }
 
 #[test]
-fn an_unnamed_payment_below_the_frontier_is_not_taken_for_settled() {
-    let (mut world, payer, payee) = pair(Over::Link);
-    let request = world.request(payee, 1_000);
-    let id = world.pay(payer, &request);
-    world.run();
-    world.cut_all();
-    // The bank's word about a later entry; whether ours is on the chain to it, nobody can see.
-    let elsewhere = hundi_ledger::id::Hash([9; 32]);
-    let checkpoint = world.bank.checkpoint(author(1), 1, Some((5, elsewhere)), &[]);
-    world.publish(payee, vec![checkpoint]);
-    assert_eq!(world.word(payee, &id), "received");
-    assert_eq!(world.view(payee, &id).outcome, None);
-    let key = hundi_ledger::replica::Key::entry(author(1), id);
-    assert!(world.devices[payee].store.items.contains_key(&key), "kept and pushed as evidence");
-}
-
-#[test]
 fn what_cannot_be_done_is_said() {
     let (mut world, payer, payee) = pair(Over::Link);
     let relay = world.add_relay();
@@ -444,59 +388,4 @@ fn what_cannot_be_done_is_said() {
     // Nothing was signed by any of this: the first payment is the log's first.
     let id = world.pay(payer, &request);
     assert_eq!(world.view(payer, &id).sequence, 0);
-}
-
-#[test]
-fn unsettled_payments_lower_what_may_be_promised() {
-    let (mut world, payer, payee) = pair(Over::Link);
-    for _ in 0..10 {
-        let request = world.request(payee, 10);
-        world.pay(payer, &request);
-        world.run();
-    }
-    let request = world.request(payee, 10);
-    let error = world.try_pay(payer, &request);
-    assert_eq!(error, Err(PayError::Unsettled { unsettled: 10, cap: amount(3_000) }));
-    let balance = world.devices[payer].engine.balance(world.now()).unwrap();
-    assert_eq!(balance.grant.unwrap().cap, Amount::ZERO);
-    let last = world.devices[payer].engine.history()[0].clone();
-    assert_eq!(last.sequence, 9);
-    let checkpoint = world.bank.checkpoint(author(1), 1, Some((9, last.id)), &[]);
-    world.publish(payer, vec![checkpoint]);
-    for view in world.devices[payer].engine.history() {
-        assert_eq!(view.state, PaymentState::Settled, "the chain leads to the frontier");
-    }
-    world.pay(payer, &request);
-}
-
-#[test]
-fn closing_a_grant_and_asking_for_the_next() {
-    let (mut world, payer, payee) = pair(Over::Link);
-    let request = world.request(payee, 100);
-    world.pay(payer, &request);
-    let Answer::RequestGrant(Ok(asked)) =
-        world.command(payer, Command::RequestGrant { limit: amount(20_000) })
-    else {
-        panic!()
-    };
-    let Answer::Close(Ok(closed)) = world.command(payer, Command::Close) else { panic!() };
-    world.run();
-    world.assert_converged();
-    for id in [asked, closed] {
-        let known = world.devices[payee].engine.replica().author(&author(1)).unwrap();
-        assert!(known.entries().any(|claim| claim.id == id), "carried to the bank");
-    }
-    let request = world.request(payee, 100);
-    let none = Err(PayError::Sign(SignError::NoGrant));
-    assert_eq!(world.try_pay(payer, &request), none);
-    assert_eq!(world.command(payer, Command::Close), Answer::Close(Err(SignError::NoGrant)));
-    let next = world.bank.grant(author(1), sealing(1), 2, 20_000);
-    let next = world.bank.granted(next);
-    world.publish(payer, vec![next]);
-    let id = world.pay(payer, &request);
-    world.run();
-    assert_eq!(world.word(payer, &id), "received");
-    assert!(Text::<255>::new("rice").unwrap()[..] == world.view(payee, &id).memo);
-    let Answer::Pay(Ok(same)) = world.command(payer, pay(&request)) else { panic!() };
-    assert_eq!(same, id);
 }
