@@ -173,8 +173,6 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
     let publisher = tokio::spawn(mesh::publish(daemon.clone(), records, inbox));
     let sealing = loaded.keys.sealing.first().map(|secret| secret.public());
     let (bank, bank_task) = bank_task::start(bank, loaded.keys, Arc::clone(&journal), publish);
-    prepare(&bank, loaded.certificates).await?;
-    let token = home.announce_api(address)?;
     let intake = Intake {
         daemon: daemon.clone(),
         bank: bank.clone(),
@@ -183,6 +181,8 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
         number,
         rescan,
     };
+    prepare(&bank, loaded.certificates, &intake).await?;
+    let token = home.announce_api(address)?;
     let sealing = sealing.ok_or(BuildError::NotABank(number))?;
     let shared = Shared::new(bank, daemon, journal, network.id(), number, sealing, &token);
     tracing::info!(%address, network = %network.id(), bank = %number, "the gateway is ready");
@@ -199,11 +199,20 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
     })
 }
 
-/// Certificates that are not installed yet, what became due meanwhile, and the time.
-async fn prepare(bank: &BankHandle, certificates: Vec<Vec<u8>>) -> Result<(), BuildError> {
+/// Certificates that are not installed yet; what was durable at the node and not at the bank when
+/// the last run ended; then, and only if none of that is a record that the books lack, what became
+/// due meanwhile and the time.
+async fn prepare(
+    bank: &BankHandle,
+    certificates: Vec<Vec<u8>>,
+    intake: &Intake,
+) -> Result<(), BuildError> {
     for record in certificates {
         let installed = bank.handle(vec![Input::InstallCertificate { record }]).await;
         decided(installed).map_err(BuildError::Certificate)?;
+    }
+    if !intake.look_at_everything().await {
+        return Ok(());
     }
     for input in [Input::Tick, Input::Bulletin] {
         decided(bank.handle(vec![input]).await).map_err(BuildError::Certificate)?;

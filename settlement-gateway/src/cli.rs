@@ -44,6 +44,8 @@ enum Command {
     /// Customers' accounts.
     #[command(subcommand)]
     Account(accounts::AccountCommand),
+    /// Move money of the bank's own: out of an account, into the pool for guarantees, off a claim.
+    Operate(accounts::OperateArgs),
     /// What devices may promise.
     #[command(subcommand)]
     Grant(grants::GrantCommand),
@@ -168,6 +170,7 @@ pub(crate) fn execute(args: Args) -> Result<Report, Failure> {
 fn with_client(client: &Client, command: Command) -> Result<Report, Failure> {
     match command {
         Command::Account(command) => accounts::execute(client, command),
+        Command::Operate(args) => accounts::operate(client, &args),
         Command::Grant(command) => grants::execute(client, command),
         Command::Freeze { author, reason } => grants::freeze(client, &author, reason),
         Command::Case(command) => cases::execute(client, command),

@@ -66,16 +66,13 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Hands over what the node holds, then what it hears, until node or bank stops.
+    /// Hands over what the node hears, and now and then what it holds, until node or bank stops.
     pub(crate) async fn run(self, mut listener: Listener) {
-        // What was durable at the node and not yet at the bank when the last run ended.
-        let mut rescan_at = Instant::now();
+        let mut rescan_at = Instant::now() + self.rescan;
         loop {
             if take_mark(&listener.missed) || rescan_at <= Instant::now() {
                 rescan_at = Instant::now() + self.rescan;
-                let Ok(items) = self.daemon.items().await else { return };
-                let items: Vec<Vec<u8>> = items.into_iter().filter(|it| self.wants(it)).collect();
-                if !self.submit(items).await {
+                if !self.look_at_everything().await {
                     return;
                 }
             }
@@ -97,6 +94,13 @@ impl Intake {
         }
     }
 
+    /// Hands over everything that the node holds. Returns whether node and bank still run.
+    pub(crate) async fn look_at_everything(&self) -> bool {
+        let Ok(items) = self.daemon.items().await else { return false };
+        let items: Vec<Vec<u8>> = items.into_iter().filter(|it| self.wants(it)).collect();
+        self.submit(items).await
+    }
+
     fn gather(&self, heard: Heard, items: &mut Vec<Vec<u8>>) {
         let Heard { event, item } = heard;
         let arrived = match event {
@@ -108,8 +112,8 @@ impl Intake {
         items.extend(arrived.filter(|item| self.wants(item)));
     }
 
-    /// Whether an item is of use to this bank: its authors' entries and proofs, every receipt (it
-    /// may be about an entry of this bank), and its own records unless it has just signed them.
+    /// Whether an item is of use to this bank: its authors' entries and proofs, receipts about
+    /// entries of its authors, and its own records unless it has just signed them.
     fn wants(&self, item: &[u8]) -> bool {
         let Ok(decoded) = Item::decode(&self.network, item) else { return false };
         let bank = match decoded.subject() {
@@ -117,7 +121,7 @@ impl Intake {
             Subject::Author(author) => author.bank,
         };
         match decoded {
-            Item::Receipt(_) => true,
+            Item::Receipt(receipt) => receipt.payer_bank == self.number,
             Item::Entry(_) | Item::Proof(_) => bank == self.number,
             _ => bank == self.number && !self.journal.holds(item),
         }

@@ -128,7 +128,7 @@ impl From<HandleError> for Problem {
                 Self::conflict(advised("fund the account first, or take less"))
             }
             HandleError::IssueGrant(IssueGrantError::Pool) => {
-                Self::conflict(advised("provision the pool first, or guarantee less"))
+                Self::conflict(advised("`operate provision` first, or guarantee less"))
             }
             HandleError::IssueGrant(IssueGrantError::Frozen) => {
                 Self::conflict(advised("a frozen key gets no grants; enrol another device"))
@@ -136,7 +136,7 @@ impl From<HandleError> for Problem {
             HandleError::IssueGrant(IssueGrantError::TooMany) => {
                 Self::conflict(advised("let one end first"))
             }
-            HandleError::IssueGrant(IssueGrantError::Nothing | IssueGrantError::Terms(_))
+            HandleError::IssueGrant(_)
             | HandleError::Operate(OperateError::Zero)
             | HandleError::Install(_) => Self::input(error),
             HandleError::CloseCase(CloseCaseError::NotOpen) => {

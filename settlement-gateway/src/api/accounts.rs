@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use hundi_journal::account::{Account, CustomerId, Party};
 use hundi_journal::bank::Bank;
 use hundi_journal::input::{Input, Operation, OperationKind};
-use hundi_ledger::id::AuthorId;
+use hundi_ledger::id::{AuthorId, BankNumber};
 use hundi_ledger::money::Currency;
 use hundi_node::money::parse_currency;
 use serde::Deserialize;
@@ -49,11 +49,7 @@ pub(super) async fn fund(
     Body(body): Body<Fund>,
 ) -> Result<Json<Value>, Problem> {
     let (customer, row) = find(&app, &account)?;
-    let reference = match body.reference {
-        // Written as a customer's number is.
-        Some(text) => parse::<CustomerId>(&text, "reference")?.0,
-        None => random()?,
-    };
+    let reference = reference(body.reference)?;
     let operation = Operation {
         kind: OperationKind::Fund(customer),
         currency: row.currency,
@@ -62,6 +58,71 @@ pub(super) async fn fund(
     };
     app.bank.handle(vec![Input::Operate(operation)]).await?;
     show_account(&app, customer, row).await
+}
+
+/// What an operator moves between accounts besides funding.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Withdraw,
+    Provision,
+    WriteOff,
+    Recover,
+    SettleWindow,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Operate {
+    kind: Kind,
+    /// Whose, for what touches a customer.
+    account: Option<String>,
+    /// Which bank, for settling a window.
+    bank: Option<u16>,
+    /// The currency, where no account says it.
+    currency: Option<String>,
+    amount_minor: u64,
+    /// As for funding.
+    reference: Option<String>,
+}
+
+pub(super) async fn operate(
+    State(app): App,
+    Body(body): Body<Operate>,
+) -> Result<Json<Value>, Problem> {
+    let owner = body.account.as_deref().map(|account| find(&app, account)).transpose()?;
+    let customer = || {
+        let owner = owner.as_ref().map(|(customer, _)| *customer);
+        owner.ok_or_else(|| Problem::input("this operation needs an account"))
+    };
+    let kind = match body.kind {
+        Kind::Withdraw => OperationKind::Withdraw(customer()?),
+        Kind::WriteOff => OperationKind::WriteOff(customer()?),
+        Kind::Recover => OperationKind::Recover(customer()?),
+        Kind::Provision => OperationKind::Provision,
+        Kind::SettleWindow => {
+            let bank = body.bank.ok_or_else(|| Problem::input("settling a window needs a bank"));
+            OperationKind::SettleWindow(BankNumber(bank?))
+        }
+    };
+    let currency = match (&owner, &body.currency) {
+        (Some((_, row)), _) => row.currency,
+        (None, Some(currency)) => parse_currency(currency).map_err(Problem::input)?,
+        (None, None) => return Err(Problem::input("this operation needs a currency")),
+    };
+    let amount = amount(body.amount_minor)?;
+    let reference = reference(body.reference)?;
+    let operation = Operation { kind, currency, amount, reference };
+    app.bank.handle(vec![Input::Operate(operation)]).await?;
+    Ok(Json(json!({ "currency": currency.code(), "amount_minor": amount.minor() })))
+}
+
+/// The number under which an operation happens once: given (written as a customer's number is),
+/// or fresh.
+fn reference(given: Option<String>) -> Result<[u8; 16], Problem> {
+    match given {
+        Some(text) => Ok(parse::<CustomerId>(&text, "reference")?.0),
+        None => random(),
+    }
 }
 
 pub(super) async fn show(

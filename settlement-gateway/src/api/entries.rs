@@ -121,7 +121,7 @@ fn render(id: &Hash, entry: &EntryState) -> Value {
 fn standing_name(standing: &Standing) -> &'static str {
     match standing {
         Standing::HeaderOnly => "header_only",
-        Standing::Unopened | Standing::Waiting => "submitted",
+        Standing::Unopened | Standing::Waiting { .. } => "submitted",
         Standing::Contested => "contested",
         Standing::Provisional { .. } => "provisional",
         Standing::Decided(outcome) => outcome_name(*outcome),

@@ -1,7 +1,8 @@
 //! `account open|fund|show|list`.
 
 use super::{Failure, Report, number, rows, text};
-use clap::Subcommand;
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
 use hundi_ledger::money::Currency;
 use hundi_node::client::Client;
 use hundi_node::money::{parse_amount, parse_currency, show};
@@ -34,6 +35,69 @@ pub(crate) enum AccountCommand {
     },
     /// Show all accounts.
     List,
+}
+
+/// An operation on accounts.
+#[derive(Debug, Args)]
+pub(crate) struct OperateArgs {
+    /// What is done.
+    #[arg(value_enum)]
+    kind: OperationKind,
+    /// How much, in major units.
+    amount: String,
+    /// Whose account: for withdraw, write-off and recover.
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "currency")]
+    account: Option<String>,
+    /// The currency: for provision and settle-window.
+    #[arg(long)]
+    currency: Option<String>,
+    /// The other bank: for settle-window.
+    #[arg(long, value_name = "N")]
+    bank: Option<u16>,
+    /// As for `account fund`.
+    #[arg(long, value_name = "HEX")]
+    reference: Option<String>,
+}
+
+/// The operations on accounts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OperationKind {
+    /// A customer takes money out.
+    Withdraw,
+    /// The bank sets money aside for guarantees.
+    Provision,
+    /// The bank gives up its claim on an offender.
+    WriteOff,
+    /// An offender pays the bank's claim from its balance.
+    Recover,
+    /// What is owed to another bank has been paid.
+    SettleWindow,
+}
+
+pub(super) fn operate(client: &Client, args: &OperateArgs) -> Result<Report, Failure> {
+    let currency = match (&args.account, &args.currency) {
+        (Some(account), _) => currency_of(client, account)?,
+        (None, Some(currency)) => parse_currency(currency).map_err(Failure::usage)?,
+        (None, None) => return Err(Failure::usage(anyhow!("give --account, or --currency"))),
+    };
+    let amount = parse_amount(&args.amount, currency).map_err(Failure::usage)?;
+    let kind = match args.kind {
+        OperationKind::Withdraw => "withdraw",
+        OperationKind::Provision => "provision",
+        OperationKind::WriteOff => "write_off",
+        OperationKind::Recover => "recover",
+        OperationKind::SettleWindow => "settle_window",
+    };
+    let body = json!({
+        "kind": kind,
+        "account": args.account,
+        "bank": args.bank,
+        "currency": currency.code(),
+        "amount_minor": amount.minor(),
+        "reference": args.reference,
+    });
+    let answer: Value = client.post("/v1/operations", &body)?;
+    Ok(Report::new(format!("{}\n", show(amount.minor(), currency)), answer))
 }
 
 pub(super) fn execute(client: &Client, command: AccountCommand) -> Result<Report, Failure> {
@@ -79,9 +143,8 @@ pub(super) fn currency_of(client: &Client, account: &str) -> Result<Currency, Fa
 fn get(client: &Client, account: &str) -> Result<Value, Failure> {
     // Only what can be a number goes into the path.
     if !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) || account.is_empty() {
-        let error = anyhow::anyhow!(
-            "{account:?} is no account: give the number that `account open` printed"
-        );
+        let error =
+            anyhow!("{account:?} is no account: give the number that `account open` printed");
         return Err(Failure::usage(error));
     }
     Ok(client.get(&format!("/v1/accounts/{account}"))?)

@@ -1,6 +1,6 @@
 //! `audit`, `books`, `records`, `submit`, `status` and `resume`.
 
-use super::{EXIT_LACKS, EXIT_REFUSED, Failure, Report, number, rows, text};
+use super::{EXIT_REFUSED, Failure, Report, number, rows, text};
 use anyhow::{Context, anyhow};
 use hundi_gateway::app::{journal_dir, replay};
 use hundi_gateway::audit::audit_events;
@@ -163,7 +163,7 @@ pub(super) fn status(client: &Client) -> Result<Report, Failure> {
     if answer["stopped"] == Value::Bool(true) {
         shown += "STOPPED   a record with this bank's signature is not in its books: find out who \
                   signed it, then `resume`\n";
-        report.exit = EXIT_LACKS;
+        report.exit = EXIT_REFUSED;
     }
     report.text = shown;
     report.json = answer;

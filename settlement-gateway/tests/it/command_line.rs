@@ -110,6 +110,15 @@ fn a_bank_from_the_command_line() {
     assert_eq!(json(&dir, &["grant", "show", &author])["grants"][1]["limit_minor"], 1_000);
     fails(&dir, &ten, 1, "fund the account");
 
+    let provision = ["operate", "provision", "7", "--currency", "INR"];
+    assert_eq!(json(&dir, &provision)["amount_minor"], 700);
+    assert_eq!(
+        json(&dir, &["operate", "withdraw", "2", "--account", account])["amount_minor"],
+        200
+    );
+    fails(&dir, &["operate", "withdraw", "2", "--account", account], 1, "fund the account");
+    fails(&dir, &["operate", "withdraw", "2"], 2, "--account");
+
     fails(&dir, &["account", "fund", account, "1.005"], 2, "INR has 2 decimals");
     fails(&dir, &["account", "fund", account, "lots"], 2, "is not an amount");
     fails(&dir, &["account", "fund", &"0".repeat(32), "1"], 2, "account open");

@@ -6,4 +6,6 @@ mod api;
 mod client;
 mod command_line;
 mod device;
+mod gateway;
 mod kill;
+mod mesh;
