@@ -159,21 +159,22 @@ fn a_gap_that_nobody_fills_delays_nobody() {
 }
 
 #[test]
-fn overlap_across_a_gap_is_a_contradiction() {
-    let (mut world, payer, log, payee) = market();
-    let mut near = log.clone();
-    near.pay(&payer, &payee, 10);
-    let b = near.pay(&payer, &payee, 10);
-    let mut far = near.clone();
-    far.sequence = 9;
-    far.previous = Some(Hash([5; 32]));
-    far.total = 15;
-    let far = far.pay(&payer, &payee, 10);
-    assert!(settled(&world.submit_one(&b.item)));
-    let verdict = world.submit_one(&far.item);
-    assert!(matches!(verdict, Verdict::Decided { proof: Some(_), .. }), "{verdict:?}");
-    assert!(world.bank.authors()[&payer.key()].freeze.is_some());
-    world.check();
+fn overlap_across_a_gap_is_a_contradiction_in_either_order() {
+    for later_first in [false, true] {
+        let (mut world, payer, log, payee) = market();
+        let mut near = log.clone();
+        near.pay(&payer, &payee, 10);
+        let b = near.pay(&payer, &payee, 10);
+        let mut far = near.clone();
+        (far.sequence, far.previous, far.total) = (9, Some(Hash([5; 32])), 15);
+        let far = far.pay(&payer, &payee, 10);
+        let (first, second) = if later_first { (&far, &b) } else { (&b, &far) };
+        assert!(settled(&world.submit_one(&first.item)));
+        let verdict = world.submit_one(&second.item);
+        assert!(matches!(verdict, Verdict::Decided { proof: Some(_), .. }), "{verdict:?}");
+        assert!(world.bank.authors()[&payer.key()].freeze.is_some());
+        world.check();
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn no_guarantee_for_who_knew_who_is_linked_or_who_refused() {
 #[test]
 fn one_guarantee_for_all_grants_of_a_customer_and_never_above_the_pool() {
     let mut world = World::with_profile(Profile { guarantee_per_payee_percent: 100 });
-    world.operate(OperationKind::Provision, 50).unwrap();
+    world.operate(OperationKind::Provision, 90).unwrap();
     let payers = [world.enrol(customer(1), 1), world.enrol(customer(1), 11)];
     let payees = [world.enrol(customer(2), 2), world.enrol(customer(3), 3)];
     world.fund(customer(1), 200);
@@ -182,7 +182,7 @@ fn one_guarantee_for_all_grants_of_a_customer_and_never_above_the_pool() {
         world.grant(payer, 100, 50);
     }
     // Another customer's guarantee would lift the open ones above the pool.
-    let terms = GrantTerms { guarantee: amount(1), ..GrantTerms::prefunded(amount(10)) };
+    let terms = GrantTerms { guarantee: amount(41), ..GrantTerms::prefunded(amount(100)) };
     let more = Input::IssueGrant { author: payees[0].key(), terms };
     assert!(world.handle(more).is_err());
     for payer in &payers {
