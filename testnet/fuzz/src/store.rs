@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A sound store's files, and every value that it ever held by key.
+/// Subject and key.
+type Place = (Vec<u8>, Vec<u8>);
+
+/// A sound store's files, and every value that it ever held by place.
 struct Sound {
     files: Vec<(PathBuf, Vec<u8>)>,
-    values: BTreeMap<(Vec<u8>, Vec<u8>), BTreeSet<Vec<u8>>>,
+    values: BTreeMap<Place, BTreeSet<Vec<u8>>>,
 }
 
 fn options(salvage: bool) -> StoreOptions {
@@ -28,7 +31,7 @@ fn sound() -> &'static Sound {
 
 fn make() -> Result<Sound, Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
-    let mut values: BTreeMap<_, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let mut values: BTreeMap<Place, BTreeSet<Vec<u8>>> = BTreeMap::new();
     {
         let (store, _) = Store::open(directory.path(), options(false))?;
         for at in 0..12u8 {
