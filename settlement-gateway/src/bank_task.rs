@@ -40,13 +40,15 @@ pub enum BankTaskError {
     Random(String),
 }
 
+type Question = Box<dyn FnOnce(&Bank) + Send>;
+
 enum Request {
     Handle {
         inputs: Vec<Input>,
         accounts: Vec<(CustomerId, AccountRow)>,
-        reply: oneshot::Sender<Result<Vec<Outputs>, HandleError>>,
+        reply: oneshot::Sender<Decided>,
     },
-    Ask(Box<dyn FnOnce(&Bank) + Send>),
+    Ask(Question),
     Stop,
 }
 
@@ -121,9 +123,11 @@ struct Owner {
     inbox: mpsc::Receiver<Request>,
 }
 
+/// What the inputs of one request led to.
+type Decided = Result<Vec<Outputs>, HandleError>;
+
 /// An answer that waits for the unit of work.
-type Reply =
-    (oneshot::Sender<Result<Vec<Outputs>, HandleError>>, Result<Vec<Outputs>, HandleError>);
+type Reply = (oneshot::Sender<Decided>, Decided);
 
 /// What was decided together and is not durable yet.
 #[derive(Default)]
@@ -131,7 +135,15 @@ struct Group {
     unit: Unit,
     bytes: usize,
     replies: Vec<Reply>,
-    questions: Vec<Box<dyn FnOnce(&Bank) + Send>>,
+    questions: Vec<Question>,
+}
+
+impl Group {
+    /// Whether another request may join: what changes nothing takes no bytes, and must not keep
+    /// others waiting either.
+    fn has_room(&self) -> bool {
+        self.bytes < GROUP_BYTES_MAX && self.replies.len() + self.questions.len() < REQUESTS_MAX
+    }
 }
 
 impl Owner {
@@ -139,7 +151,7 @@ impl Owner {
         while let Some(first) = self.inbox.blocking_recv() {
             let mut group = Group::default();
             self.take(first, &mut group)?;
-            while group.bytes < GROUP_BYTES_MAX {
+            while group.has_room() {
                 let Ok(next) = self.inbox.try_recv() else { break };
                 self.take(next, &mut group)?;
             }
@@ -164,11 +176,7 @@ impl Owner {
         Ok(())
     }
 
-    fn decide(
-        &mut self,
-        inputs: Vec<Input>,
-        group: &mut Group,
-    ) -> Result<Result<Vec<Outputs>, HandleError>, BankTaskError> {
+    fn decide(&mut self, inputs: Vec<Input>, group: &mut Group) -> Result<Decided, BankTaskError> {
         let mut answers = Vec::with_capacity(inputs.len());
         for input in inputs {
             let mut entropy = [0; 32];

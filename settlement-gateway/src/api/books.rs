@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) async fn books(State(app): App) -> Result<Json<Value>, Problem> {
-    Ok(Json(app.bank.ask(|bank| render(bank)).await?))
+    Ok(Json(app.bank.ask(render).await?))
 }
 
 fn render(bank: &hundi_journal::bank::Bank) -> Value {

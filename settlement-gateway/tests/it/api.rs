@@ -40,7 +40,7 @@ async fn a_day_at_the_bank() {
             assert_eq!(balance(api, &binu_account), 500 + 2_000);
 
             // The same again: the recorded answer, and nothing moves.
-            let lines = api.submit(&[first.item.clone()]);
+            let lines = api.submit(std::slice::from_ref(&first.item));
             assert_eq!(line(&lines, 0).0, "duplicate");
             assert_eq!(lines[0]["outcome"], "settled");
             assert_eq!(balance(api, &binu_account), 2_500);
@@ -65,7 +65,7 @@ async fn a_day_at_the_bank() {
             (asha_account, binu_account, first)
         })
         .await;
-    let head = gateway.with(|api| audited(api)).await;
+    let head = gateway.with(audited).await;
     gateway.stop().await;
 
     // After a restart: the same state, the same answers, and it goes on.
@@ -75,7 +75,7 @@ async fn a_day_at_the_bank() {
             assert_eq!(balance(api, &binu_account), 2_500);
             assert_eq!(balance(api, &asha_account), 5_000);
             assert_eq!(api.read(&format!("/v1/accounts/{asha_account}"))["name"], "Asha");
-            let lines = api.submit(&[paid.item.clone()]);
+            let lines = api.submit(std::slice::from_ref(&paid.item));
             assert_eq!(line(&lines, 0).0, "duplicate");
             assert_ne!(audited(api), head, "a bulletin of the new run");
         })
@@ -241,6 +241,6 @@ async fn two_gateways_do_not_share_a_directory() {
     let gateway = Running::start(&home).await;
     let second = app::build(Config::new(home.clone())).await;
     assert!(matches!(second, Err(BuildError::Journal(_))), "{second:?}");
-    gateway.with(|api| audited(api)).await;
+    gateway.with(audited).await;
     gateway.stop().await;
 }
