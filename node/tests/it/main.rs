@@ -1,6 +1,8 @@
 //! Tests of the node through its public interface.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod command_line;
+mod device;
 mod store;
 mod store_kill;
 mod store_model;
