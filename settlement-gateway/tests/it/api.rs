@@ -7,6 +7,7 @@ use hundi_gateway::config::Config;
 use hundi_ledger::record::receipt::PayeeVerdict;
 use hundi_node::store::{Store, StoreOptions};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 fn line(lines: &[Value], at: usize) -> (&str, Option<&str>) {
@@ -156,11 +157,77 @@ async fn a_cheat_is_proven_and_frozen_and_its_payees_are_paid_by_the_rule() {
 }
 
 /// Removes the node's store, once the run that had it open has closed it.
-async fn forget_node(dir: &std::path::Path) {
+async fn forget_node(dir: &Path) {
+    closed(dir).await;
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Waits until the run that had a store open has closed it.
+async fn closed(dir: &Path) {
     while Store::open(dir, StoreOptions::default()).is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    std::fs::remove_dir_all(dir).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_of_the_books_stops_signing_until_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = init(&dir.path().join("bank"));
+    let (books, saved) = (home.dir().join("journal"), dir.path().join("saved"));
+    let gateway = Running::start(&home).await;
+    let (mut asha, _) = gateway.with(|api| open(api, "Asha", 41, 1_000, 500)).await;
+    gateway.stop().await;
+    closed(&books).await;
+    copy(&books, &saved);
+    // The node hears of a freeze that the restored books know nothing of.
+    let gateway = Running::start(&home).await;
+    let author = asha.author.to_string();
+    let frozen = json!([author]);
+    gateway
+        .with(move |api| {
+            api.ok("/v1/freezes", &json!({ "author": author }));
+            until(api, "/v1/status", |status| status["frozen"] == frozen);
+        })
+        .await;
+    gateway.stop().await;
+    closed(&books).await;
+    std::fs::remove_dir_all(&books).unwrap();
+    copy(&saved, &books);
+    let gateway = Running::start(&home).await;
+    gateway
+        .with(move |api| {
+            assert_eq!(api.read("/v1/status")["stopped"], true);
+            let opening = json!({ "name": "Binu", "currency": "INR" });
+            let (status, problem) = api.post("/v1/accounts", &opening);
+            assert_eq!(status, 503, "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains("resume"));
+            let payee = Device::new(
+                api.read("/v1/status")["network"].as_str().unwrap().parse().unwrap(),
+                asha.sealing.public(),
+                42,
+            );
+            let entry = asha.pay(&payee, 5).item;
+            let lines = api.submit(std::slice::from_ref(&entry));
+            assert_eq!(line(&lines, 0), ("retry", Some("bank_stopped")));
+            api.ok("/v1/resume", &json!({}));
+            api.ok("/v1/accounts", &opening);
+            audited(api);
+        })
+        .await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
