@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Pay and get paid with no internet: a device of the hundi mesh.
 #[derive(Debug, Parser)]
-#[command(name = "hundi", version, about, max_term_width = 100)]
+#[command(name = "hundi", version, max_term_width = 100)]
 pub(crate) struct Args {
     /// The device's directory: keys, store, and the running daemon's address.
     #[arg(long, env = "HUNDI_DIR", global = true, value_name = "DIR")]

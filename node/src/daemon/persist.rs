@@ -14,6 +14,11 @@ const GROUP_WRITES_MAX: usize = 4096;
 /// Bytes that one commit takes at most, below the store's own limit of one batch.
 const GROUP_BYTES_MAX: usize = 4 << 20;
 
+/// Commits between two looks at the space that deleted items leave behind.
+const COMMITS_PER_COMPACTION: u64 = 512;
+/// Bytes that one such look moves at most: a few commits' worth of time.
+const COMPACTION_BYTES_MAX: u64 = 8 << 20;
+
 /// What the thread reports.
 pub(super) enum Report {
     /// Everything up to this number is durable.
@@ -35,6 +40,7 @@ pub(super) fn start(store: Arc<Store>) -> (mpsc::Sender<Batch>, mpsc::Receiver<R
 
 fn run(store: &Store, mut inbox: mpsc::Receiver<Batch>, outbox: &mpsc::Sender<Report>) {
     let mut next = inbox.blocking_recv();
+    let mut commits: u64 = 0;
     while let Some((mut number, mut writes)) = next.take() {
         let mut bytes = size(&writes);
         // Whatever has queued up meanwhile goes into the same commit.
@@ -50,6 +56,14 @@ fn run(store: &Store, mut inbox: mpsc::Receiver<Batch>, outbox: &mpsc::Sender<Re
         };
         let failed = matches!(report, Report::Failed(_));
         if outbox.blocking_send(report).is_err() || failed {
+            return;
+        }
+        commits += 1;
+        if commits.is_multiple_of(COMMITS_PER_COMPACTION)
+            && let Err(error) = store.compact(COMPACTION_BYTES_MAX)
+        {
+            // The reader is gone only when the daemon is.
+            drop(outbox.blocking_send(Report::Failed(error)));
             return;
         }
         next = inbox.blocking_recv();
