@@ -175,6 +175,15 @@ impl JournalStore {
         Ok(records.into_iter().map(|(_, record)| record).collect())
     }
 
+    /// The newest record of that kind that the bank signed, as an item.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn record(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadError> {
+        let (subject, key) = place(key);
+        self.store.get(&subject, &key)
+    }
+
     /// Whether this is the newest record of its kind that the bank signed, byte for byte.
     pub fn holds(&self, item: &[u8]) -> bool {
         let Some((subject, key)) = self.record_place(item) else { return false };
@@ -287,11 +296,15 @@ impl JournalStore {
     }
 
     fn record_place(&self, record: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        let key = Key::of(&Item::decode(&self.network, record).ok()?);
-        let mut subject = vec![RECORD];
-        subject.extend(subject_bytes(&key.subject()));
-        Some((subject, key.within()))
+        Some(place(&Key::of(&Item::decode(&self.network, record).ok()?)))
     }
+}
+
+/// Subject and key of a record.
+fn place(key: &Key) -> (Vec<u8>, Vec<u8>) {
+    let mut subject = vec![RECORD];
+    subject.extend(subject_bytes(&key.subject()));
+    (subject, key.within())
 }
 
 fn is_record(subject: &[u8]) -> bool {

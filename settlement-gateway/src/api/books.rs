@@ -1,7 +1,7 @@
 //! The books for people, the audit, the bank's records as a file, and resuming after a fault.
 
 use super::App;
-use crate::audit::{self, Audited};
+use crate::audit;
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -48,10 +48,10 @@ pub(super) async fn audit(State(app): App) -> Result<Json<Value>, Problem> {
     let audited = tokio::task::spawn_blocking(move || {
         audit::audit(&journal, network, number, Some((events, head)))
     });
-    let audited: Audited = audited
-        .await
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error))?
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    let broken =
+        |error: tokio::task::JoinError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let audited = audited.await.map_err(broken)?;
+    let audited = audited.unwrap_or_else(|error| audit::unreadable(&error, network, number));
     Ok(Json(audited.to_json()))
 }
 

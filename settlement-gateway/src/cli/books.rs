@@ -3,8 +3,8 @@
 use super::{EXIT_REFUSED, Failure, Report, number, rows, text};
 use anyhow::{Context, anyhow};
 use hundi_gateway::app::{journal_dir, replay};
-use hundi_gateway::audit::audit_events;
-use hundi_gateway::journal_store::JournalStore;
+use hundi_gateway::audit::{audit_events, stated_head, unreadable};
+use hundi_gateway::journal_store::{JournalStore, OpenJournalError};
 use hundi_gateway::keys;
 use hundi_node::client::{Client, ClientError};
 use hundi_node::container;
@@ -58,13 +58,20 @@ fn audit_directory(home: &Home) -> Result<Value, Failure> {
     }
     let network = home.network()?;
     let number = keys::load(home).map_err(Failure::usage)?.number;
-    let opened = JournalStore::open(&dir, network.id());
-    let (_journal, events) = opened
-        .with_context(|| format!("cannot audit {}", home.dir().display()))
-        .map_err(Failure::lacks)?;
+    let (journal, events) = match JournalStore::open(&dir, network.id()) {
+        Ok(opened) => opened,
+        Err(error @ (OpenJournalError::Event { .. } | OpenJournalError::Missing { .. })) => {
+            return Ok(unreadable(&error, network.id(), number).to_json());
+        }
+        Err(error) => {
+            let context = format!("cannot audit {}", home.dir().display());
+            return Err(Failure::lacks(anyhow::Error::from(error).context(context)));
+        }
+    };
+    let stated = stated_head(&journal, &network.id(), number).map_err(Failure::lacks)?;
     let bank = replay(&network, number, &events);
     let held = bank.as_ref().map(|bank| (bank.events(), bank.journal_head()));
-    let mut audited = audit_events(&events, network.id(), number, held.ok());
+    let mut audited = audit_events(&events, network.id(), number, held.ok(), stated);
     if let Err(error) = bank {
         audited.findings.push(error.to_string());
     }

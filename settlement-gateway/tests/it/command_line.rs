@@ -1,5 +1,8 @@
 //! The command line: what it says and with which status it exits.
 
+use hundi_gateway::journal_store::JournalStore;
+use hundi_journal::event::Change;
+use hundi_node::store::{Store, StoreOptions, Write};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -156,6 +159,65 @@ fn a_bank_from_the_command_line() {
     let output = gateway(&dir, &["--json", "run", "--no-mdns"]);
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["exit"], 2);
+}
+
+#[test]
+fn an_audit_finds_what_somebody_changed() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("bank");
+    init(&dir);
+    let process = Process::start(&dir);
+    let opened = json(&dir, &["account", "open", "Asha", "--currency", "INR"]);
+    json(&dir, &["account", "fund", opened["account"].as_str().unwrap(), "12.5"]);
+    assert_eq!(process.stop(), Some(0));
+    // The next run begins with a bulletin over all of it.
+    assert_eq!(Process::start(&dir).stop(), Some(0));
+    assert_eq!(json(&dir, &["audit"])["ok"], true);
+
+    // The event of the funding says another time: every sum still holds, the chain does not.
+    let change = |number: u64, value: Option<Vec<u8>>| {
+        let (store, _) = Store::open(&dir.join("journal"), StoreOptions::default()).unwrap();
+        let (subject, key) = (b"events".to_vec(), number.to_be_bytes().to_vec());
+        let write = match value {
+            Some(value) => Write::Put { subject, key, value },
+            None => Write::Delete { subject, key },
+        };
+        store.commit(&[write]).unwrap();
+    };
+    let network = made_network(&dir);
+    let (_, events) = JournalStore::open(&dir.join("journal"), network).unwrap();
+    let mut funding = events.iter().find(|it| it.change == Change::Operated).unwrap().clone();
+    let (number, genuine) = (funding.number, funding.encode());
+    funding.at += 1;
+    change(number, Some(funding.encode()));
+    finds(&dir, "not those it was signed over");
+    change(number, Some(genuine.clone()));
+    assert_eq!(json(&dir, &["audit"])["ok"], true);
+
+    // Money from nowhere: the amount is changed on one side.
+    let sum = 1_250_u64.to_le_bytes();
+    let at = genuine.windows(6).position(|window| *window == sum[..6]).unwrap();
+    let mut doubled = genuine.clone();
+    doubled[at] ^= 1;
+    change(number, Some(doubled));
+    finds(&dir, "damaged");
+    change(number, None);
+    finds(&dir, "is missing");
+    change(number, Some(b"a letter".to_vec()));
+    finds(&dir, "is damaged");
+}
+
+fn made_network(dir: &Path) -> hundi_ledger::id::NetworkId {
+    hundi_node::home::read_genesis(&dir.join("genesis")).unwrap().id()
+}
+
+/// The audit of a directory finds something, and says so with status 1.
+fn finds(dir: &Path, what: &str) {
+    let output = gateway(dir, &["--json", "audit"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["ok"], false);
+    assert!(value["findings"].to_string().contains(what), "{value}");
 }
 
 fn free_port() -> (String, std::net::TcpListener) {
