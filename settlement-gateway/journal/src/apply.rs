@@ -194,8 +194,10 @@ impl State {
                 self.fault.get_or_insert(Fault { at: event.at, item: item.clone(), id: *id });
             }
             Change::Resumed => {
-                let fault = self.fault.take();
-                self.acknowledged.extend(fault.map(|fault| fault.id));
+                if let Some(fault) = self.fault.take() {
+                    self.go_on_above(network, &fault.item);
+                    self.acknowledged.insert(fault.id);
+                }
             }
         }
         Ok(())
@@ -456,7 +458,7 @@ fn forget<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<Hash>>, key: &K, id: &Hash) {
     }
 }
 
-fn remember(versions: &mut BTreeMap<u32, Hash>, number: u32, id: Hash) {
+pub(crate) fn remember(versions: &mut BTreeMap<u32, Hash>, number: u32, id: Hash) {
     versions.insert(number, id);
     while versions.len() > REMEMBERED_VERSIONS {
         versions.pop_first();

@@ -1,12 +1,16 @@
 //! Evidence against the bank itself: a record with its signature that does not agree with its
 //! books, such as two gateways' records with one version. The bank stops until an operator has
-//! looked into it; going on could sign a second contradiction, or settle what was settled.
+//! looked into it; going on could sign a second contradiction, or settle what was settled. When it
+//! goes on, it goes on above what it met: it signs no second content under that version. What the
+//! record stood for is not in the books all the same; only the books' own events bring it back.
 
+use crate::apply::remember;
 use crate::bank::Work;
 use crate::event::Change;
 use crate::output::{Later, Notification, Verdict};
+use crate::state::{FreezeState, State};
 use alloc::vec::Vec;
-use hundi_ledger::id::Hash;
+use hundi_ledger::id::{Hash, NetworkId};
 use hundi_ledger::record::item::Item;
 
 /// What the books say about a record that the bank signed.
@@ -76,6 +80,39 @@ impl Work<'_> {
     pub(crate) fn resume(&mut self) {
         if self.state().fault.is_some() {
             self.record(Change::Resumed, Vec::new());
+        }
+    }
+}
+
+impl State {
+    /// Takes over from a record that these books never made what may not be signed again.
+    pub(crate) fn go_on_above(&mut self, network: &NetworkId, item: &[u8]) {
+        match Item::decode(network, item) {
+            Ok(Item::Checkpoint(record)) => {
+                let author = self.authors.get_mut(&record.author.key);
+                if let Some(author) = author.filter(|it| it.checkpoint < record.number) {
+                    author.checkpoint = record.number;
+                    remember(&mut author.checkpoints, record.number, record.id());
+                }
+            }
+            Ok(Item::Bulletin(record)) if record.epoch >= self.epoch => {
+                self.epoch = record.epoch.saturating_add(1);
+                remember(&mut self.bulletins, record.epoch, record.id());
+            }
+            Ok(Item::Freeze(record)) => {
+                // The next digest has to cover it, and its payees have to be able to know.
+                self.epoch = self.epoch.max(record.epoch);
+                if let Some(author) = self.authors.get_mut(&record.author.key) {
+                    let (epoch, reason, id) = (record.epoch, record.reason, record.id());
+                    author.freeze.get_or_insert(FreezeState { epoch, reason, id });
+                }
+            }
+            Ok(Item::Grant(record)) => {
+                if let Some(author) = self.authors.get_mut(&record.author.key) {
+                    author.serial_above = author.serial_above.max(record.serial);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -142,6 +142,7 @@ impl Work<'_> {
         }
         let alive = author.grants.values().filter(|it| !it.ended).count();
         let last = author.grants.keys().next_back().map_or(0, |serial| serial.0);
+        let last = last.max(author.serial_above.0);
         // The enrolment grant is alive besides.
         if alive > GRANTS_PER_AUTHOR_MAX || last == u16::MAX {
             return Err(IssueGrantError::TooMany.into());

@@ -198,6 +198,8 @@ pub struct Author {
     pub waiting: BTreeSet<Hash>,
     /// Entries recorded since the first contradiction.
     pub after_proof: u32,
+    /// The highest serial that a grant with the bank's signature has, which these books lack.
+    pub serial_above: Serial,
 }
 
 /// The review of one author's contradiction.
@@ -352,6 +354,7 @@ impl Author {
             unopened: 0,
             waiting: BTreeSet::new(),
             after_proof: 0,
+            serial_above: Serial::ENROLMENT,
         }
     }
 }

@@ -138,6 +138,28 @@ fn intervals_that_repeat_overlap_skip_or_exceed() {
     assert_eq!(world.held(2) + world.balance_reserve(&payer, 1), 100);
 }
 
+/// Directly after an entry: an interval that leaves something out, one that takes something twice,
+/// and one that is right but follows another header.
+#[test]
+fn a_neighbour_skips_overlaps_or_follows_another() {
+    for (total, previous) in [(15, None), (5, None), (10, Some(Hash([5; 32])))] {
+        for later_first in [false, true] {
+            let (mut world, payer, mut log, payee) = market();
+            let before = log.pay(&payer, &payee, 10);
+            log.total = total;
+            log.previous = previous.or(log.previous);
+            let after = log.pay(&payer, &payee, 10);
+            let (first, second) = if later_first { (&after, &before) } else { (&before, &after) };
+            assert!(settled(&world.submit_one(&first.item)));
+            let verdict = world.submit_one(&second.item);
+            assert!(matches!(verdict, Verdict::Decided { proof: Some(_), .. }), "{verdict:?}");
+            let author = &world.bank.authors()[&payer.key()];
+            assert!(author.proof.is_some() && author.freeze.is_some());
+            world.check();
+        }
+    }
+}
+
 #[test]
 fn a_gap_that_nobody_fills_delays_nobody() {
     let (mut world, payer, mut log, payee) = market();

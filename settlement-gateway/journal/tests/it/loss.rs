@@ -288,3 +288,41 @@ fn a_flood_of_contradictions_is_bounded_and_spares_what_is_below() {
     assert_eq!(checkpoint.carry_to, 63, "not raised while the names are full");
     world.check();
 }
+
+/// The order after claim-until is nobody's to choose: it comes from randomness drawn then.
+#[test]
+fn the_order_of_the_guarantee_is_drawn_after_claim_until() {
+    let mut first_paid = std::collections::BTreeSet::new();
+    for run in 0..16 {
+        let (mut world, payer, log, payees) = village(100, 10);
+        // As many calls more as the run says, and every call has randomness of its own.
+        for _ in 0..run {
+            world.handle(Input::Tick).unwrap();
+        }
+        let whole = log.clone().pay(&payer, &payees[0], 100);
+        let made: Vec<Made> =
+            payees[1..].iter().map(|payee| log.clone().pay(&payer, payee, 10)).collect();
+        for one in [&whole, &made[0], &made[1]] {
+            world.submit_one(&one.item);
+        }
+        let drawn = |world: &World| {
+            let of = |change: &Change| matches!(change, Change::Drawn { .. });
+            world.events.iter().position(|event| of(&event.change))
+        };
+        world.tick_at(CLAIM_UNTIL - 1);
+        assert_eq!(drawn(&world), None, "nobody can know the order before");
+        world.tick_at(CLAIM_UNTIL);
+        let drawn = drawn(&world).unwrap();
+        let paid = |change: &Change| matches!(change, Change::PaidProvisionally { .. });
+        let paid: Vec<usize> =
+            (0..world.events.len()).filter(|at| paid(&world.events[*at].change)).collect();
+        assert_eq!(paid.len(), 1, "10 are there for one of two");
+        assert!(drawn < paid[0], "in the journal before anything follows from it");
+        let Change::PaidProvisionally { entry, .. } = world.events[paid[0]].change else {
+            unreachable!()
+        };
+        first_paid.insert(made.iter().position(|one| one.id == entry).unwrap());
+        world.check();
+    }
+    assert_eq!(first_paid.len(), 2, "either may come first");
+}

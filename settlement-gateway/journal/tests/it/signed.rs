@@ -181,6 +181,58 @@ fn two_contents_under_one_version_stop_the_bank() {
     }
 }
 
+/// Books restored from an old copy meet what the bank signed since: once an operator has looked
+/// into it, the bank goes on above it and signs no second content under one version.
+#[test]
+fn books_that_lack_something_go_on_above_it() {
+    let mut world = World::new();
+    let (payer, mut log) = world.payer(1, 100);
+    let payee = world.enrol(customer(2), 2);
+    world.submit_one(&log.pay(&payer, &payee, 10).item);
+    world.handle(Input::Bulletin).unwrap();
+    let (id, own) = (network().id(), keys(BANK));
+    let mut bulletin = last_bulletin(&world);
+    bulletin.epoch += 5;
+    let freeze = Freeze {
+        version: VERSION,
+        author: payee.author,
+        certificate: own.issue_certificate,
+        epoch: world.bank.epoch(),
+        reason: FreezeReason::Lost,
+    };
+    let freeze = sign(&id, freeze, &own.issue).unwrap().into_inner();
+    let mut grant = world.bank.grant(&payer.key(), Serial(1)).unwrap().grant.clone();
+    grant.serial = Serial(4);
+    let lost = [
+        rogue(&world, &payer, 7),
+        Item::Bulletin(sign(&id, bulletin.clone(), &own.settle).unwrap().into_inner()).encode(),
+        Item::Freeze(freeze.clone()).encode(),
+        Item::Grant(sign(&id, grant, &own.issue).unwrap().into_inner()).encode(),
+    ];
+    for item in &lost {
+        assert_eq!(world.submit_one(item), Verdict::Later(Later::Stopped));
+        world.handle(Input::Resume).unwrap();
+        assert!(matches!(world.submit_one(item), Verdict::Taken { duplicate: true, .. }));
+    }
+    world.submit_one(&log.pay(&payer, &payee, 10).item);
+    assert_eq!(world.checkpoint(&payer).unwrap().number, 8);
+    world.fund(customer(1), 10);
+    assert_eq!(world.grant(&payer, 10, 0), Serial(5));
+    world.handle(Input::Bulletin).unwrap();
+    let next = last_bulletin(&world);
+    assert_eq!(next.epoch, bulletin.epoch + 1);
+    // The freeze stands: it is in the digest, it is signed once, and there is no further grant.
+    assert_eq!(next.freezes_digest, freezes_digest(&id, vec![freeze.id()]));
+    let reason = FreezeReason::Decision;
+    world.handle(Input::Freeze { author: payee.key(), reason }).unwrap();
+    let freezes = world.records.iter().filter(|item| matches!(item, Item::Freeze(_)));
+    assert_eq!(freezes.count(), 0);
+    world.fund(customer(2), 10);
+    let terms = hundi_journal::input::GrantTerms::prefunded(amount(10));
+    assert!(world.handle(Input::IssueGrant { author: payee.key(), terms }).is_err());
+    world.check();
+}
+
 #[test]
 fn bank_b_cannot_sign_for_the_author_of_bank_a() {
     let mut world = World::new();
