@@ -6,6 +6,7 @@
 //! the corpus without it. The target `canary` must fail, to show that the net catches.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod engine;
 mod links;
 mod records;
 mod replica;
@@ -31,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("request", records::request),
     ("replica", replica::replica),
     ("session", session::session),
+    ("engine", engine::engine),
     ("frame", links::frame),
     ("signal", links::signal),
     ("container", links::container),

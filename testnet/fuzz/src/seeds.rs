@@ -46,6 +46,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("request", requests()),
         ("replica", actions),
         ("session", sessions()),
+        ("engine", crate::engine::seeds()),
         ("frame", vec![frames(), frames()[..20].to_vec()]),
         ("signal", signals()),
         ("container", containers(&items)),

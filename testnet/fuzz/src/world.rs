@@ -33,8 +33,9 @@ pub(crate) struct World {
 
 const ROOT: u8 = 1;
 const ONLINE: u8 = 2;
-const PAYER: u8 = 10;
-const PAYEE: u8 = 11;
+/// Seeds of the two authors.
+pub(crate) const PAYER: u8 = 10;
+pub(crate) const PAYEE: u8 = 11;
 
 /// The world, the same in every process.
 pub(crate) fn world() -> &'static World {
@@ -74,15 +75,15 @@ pub(crate) fn certificate_held(trust: &Trust, item: &Item) -> bool {
     trust.of(named.0).any(|held| held.number == named.1)
 }
 
-fn key(byte: u8) -> SecretKey {
+pub(crate) fn key(byte: u8) -> SecretKey {
     SecretKey::from_seed(&[byte; 32])
 }
 
-fn secret(byte: u8) -> SealingSecret {
+pub(crate) fn secret(byte: u8) -> SealingSecret {
     SealingSecret::from_bytes(&[0x40 + byte; 32])
 }
 
-fn author(byte: u8) -> AuthorId {
+pub(crate) fn author(byte: u8) -> AuthorId {
     AuthorId { bank: BankNumber(1), key: key(byte).public() }
 }
 
