@@ -5,12 +5,10 @@ mod run;
 mod setup;
 mod wallet;
 
-use anyhow::Error;
 use clap::{Parser, Subcommand};
-use hundi_node::client::{Client, ClientError};
+use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, NetworkArgs, Report, default_dir};
 use hundi_node::home::{Home, HomeError};
-use serde_json::Value;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,7 +38,7 @@ enum Command {
         bank: u16,
     },
     /// Run the device's daemon until interrupted.
-    Run(run::RunArgs),
+    Run(NetworkArgs),
     /// Print this device's author and sealing key: what the bank needs to enrol it.
     Id,
     /// Ask for money: prints a link and a QR code for the payer to scan.
@@ -99,73 +97,10 @@ enum Command {
     },
 }
 
-/// What a command has to say.
-pub(crate) struct Report {
-    /// For people.
-    pub(crate) text: String,
-    /// For programs.
-    pub(crate) json: Value,
-    /// The exit status.
-    pub(crate) exit: u8,
-}
-
-impl Report {
-    fn new(text: impl Into<String>, json: Value) -> Self {
-        Self { text: text.into(), json, exit: EXIT_OK }
-    }
-}
-
-/// Why a command did not do what was asked.
-pub(crate) struct Failure {
-    /// What happened and what to do.
-    pub(crate) error: Error,
-    /// The exit status.
-    pub(crate) exit: u8,
-}
-
-pub(crate) const EXIT_OK: u8 = 0;
-pub(crate) const EXIT_REFUSED: u8 = 1;
-pub(crate) const EXIT_USAGE: u8 = 2;
-pub(crate) const EXIT_LACKS: u8 = 3;
-
-impl Failure {
-    fn usage(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), exit: EXIT_USAGE }
-    }
-
-    fn lacks(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), exit: EXIT_LACKS }
-    }
-
-    fn refused(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), exit: EXIT_REFUSED }
-    }
-}
-
-impl From<HomeError> for Failure {
-    fn from(error: HomeError) -> Self {
-        match error {
-            HomeError::NotRunning(_) => Self::lacks(error),
-            _ => Self::usage(error),
-        }
-    }
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::Home(error) => error.into(),
-            ClientError::Unreachable { .. } => Self::lacks(error),
-            ClientError::Refused { status: 400..=499, .. } => Self::refused(error),
-            ClientError::Refused { .. } | ClientError::Answer(_) => Self::lacks(error),
-        }
-    }
-}
-
 pub(crate) fn execute(args: Args) -> Result<Report, Failure> {
     let dir = match args.dir {
         Some(dir) => dir,
-        None => default_dir()?,
+        None => default_dir("hundi")?,
     };
     let command = match args.command {
         Command::Init { genesis, bank } => return setup::init(&dir, &genesis, bank),
@@ -203,20 +138,4 @@ fn with_client(client: &Client, command: Command) -> Result<Report, Failure> {
             Err(Failure::usage(anyhow::anyhow!("this command needs no running daemon")))
         }
     }
-}
-
-fn default_dir() -> Result<PathBuf, Failure> {
-    let home = std::env::var_os("HOME").ok_or_else(|| {
-        Failure::lacks(anyhow::anyhow!("no home directory: name the device's directory with --dir"))
-    })?;
-    Ok(PathBuf::from(home).join(".local/share/hundi"))
-}
-
-/// Parses `none` or a list of addresses with commas.
-fn parse_reach(text: &str) -> Result<Vec<SocketAddr>, String> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let parse = |one: &str| one.trim().parse().map_err(|_| format!("{one:?} is not IP:PORT"));
-    text.split(',').map(parse).collect()
 }

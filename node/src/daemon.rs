@@ -130,7 +130,7 @@ impl Daemon {
     /// When the daemon has stopped.
     pub async fn command(&self, command: Command) -> Result<Answer, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Command { command, reply };
+        let request = Request::Command { command: Box::new(command), reply };
         self.requests.send(request).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }

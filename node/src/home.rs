@@ -18,7 +18,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum HomeError {
     /// Nothing has been set up there.
-    #[error("{0} holds no device: run `init` first, or name another directory with --dir")]
+    #[error("{0} is not set up: run `init` first, or name another directory with --dir")]
     NotInitialised(PathBuf),
     /// Something has been set up there already.
     #[error("{0} is already set up: its keys are kept; choose another directory with --dir")]
@@ -47,7 +47,7 @@ pub enum HomeError {
     #[error("{0} is damaged")]
     Damaged(PathBuf),
     /// No daemon runs there.
-    #[error("no daemon is running in {0}: start it with `run`")]
+    #[error("nothing is running in {0}: start it with `run`")]
     NotRunning(PathBuf),
     /// The operating system refused.
     #[error("{path}: {error}")]

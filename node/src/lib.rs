@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod client;
+pub mod command_line;
 pub mod daemon;
 pub mod device;
 pub mod home;

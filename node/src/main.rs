@@ -8,27 +8,10 @@ mod cli;
 
 use clap::Parser;
 use cli::Args;
+use hundi_node::command_line::finish;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let json = args.json;
-    match cli::execute(args) {
-        Ok(report) if json => {
-            println!("{}", report.json);
-            ExitCode::from(report.exit)
-        }
-        Ok(report) => {
-            print!("{}", report.text);
-            ExitCode::from(report.exit)
-        }
-        Err(failure) => {
-            if json {
-                let detail = format!("{:#}", failure.error);
-                println!("{}", serde_json::json!({ "error": detail, "exit": failure.exit }));
-            }
-            eprintln!("hundi: {:#}", failure.error);
-            ExitCode::from(failure.exit)
-        }
-    }
+    finish("hundi", args.json, cli::execute(args))
 }

@@ -7,17 +7,17 @@ mod grants;
 mod run;
 mod setup;
 
-use anyhow::{Error, anyhow};
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
-use hundi_node::client::{Client, ClientError};
+use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, NetworkArgs, Report, default_dir};
 use hundi_node::home::{Home, HomeError};
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Settle offline payments: a bank's node of the hundi mesh, with its books.
 #[derive(Debug, Parser)]
-#[command(name = "hundi-gateway", version, about, max_term_width = 100)]
+#[command(name = "hundi-gateway", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: 0 done, 1 refused or something found, 2 wrong usage or input, \
                         3 something is missing on this machine (no gateway running, disk full)."
@@ -40,7 +40,7 @@ enum Command {
     /// Make this bank's root key, for a network that somebody else defines, and print it.
     Root,
     /// Run the gateway until interrupted.
-    Run(run::RunArgs),
+    Run(NetworkArgs),
     /// Customers' accounts.
     #[command(subcommand)]
     Account(accounts::AccountCommand),
@@ -80,78 +80,10 @@ enum Command {
     Resume,
 }
 
-/// What a command has to say.
-pub(crate) struct Report {
-    /// For people.
-    pub(crate) text: String,
-    /// For programs.
-    pub(crate) json: Value,
-    /// The exit status.
-    pub(crate) exit: u8,
-}
-
-impl Report {
-    fn new(text: impl Into<String>, json: Value) -> Self {
-        Self { text: text.into(), json, exit: EXIT_OK }
-    }
-}
-
-/// Why a command did not do what was asked.
-pub(crate) struct Failure {
-    /// What happened and what to do.
-    pub(crate) error: Error,
-    /// The exit status.
-    pub(crate) exit: u8,
-}
-
-pub(crate) const EXIT_OK: u8 = 0;
-pub(crate) const EXIT_REFUSED: u8 = 1;
-pub(crate) const EXIT_USAGE: u8 = 2;
-pub(crate) const EXIT_LACKS: u8 = 3;
-
-impl Failure {
-    fn usage(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), exit: EXIT_USAGE }
-    }
-
-    fn lacks(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), exit: EXIT_LACKS }
-    }
-}
-
-impl From<HomeError> for Failure {
-    fn from(error: HomeError) -> Self {
-        match error {
-            HomeError::NotRunning(dir) => Self::lacks(anyhow!(
-                "no gateway is running in {}: start it with `hundi-gateway run`",
-                dir.display()
-            )),
-            HomeError::NotInitialised(dir) => Self::usage(anyhow!(
-                "{} holds no bank: run `hundi-gateway init` first, or name another directory with --dir",
-                dir.display()
-            )),
-            _ => Self::usage(error),
-        }
-    }
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let exit = match error {
-            ClientError::Home(error) => return error.into(),
-            // Not meant as typed, or no such thing; what is meant and cannot be done is refused.
-            ClientError::Refused { status: 400 | 404 | 413 | 422, .. } => EXIT_USAGE,
-            ClientError::Refused { status: 400..=499, .. } => EXIT_REFUSED,
-            _ => EXIT_LACKS,
-        };
-        Self { error: error.into(), exit }
-    }
-}
-
 pub(crate) fn execute(args: Args) -> Result<Report, Failure> {
     let dir = match args.dir {
         Some(dir) => dir,
-        None => default_dir()?,
+        None => default_dir("hundi-gateway")?,
     };
     let command = match args.command {
         Command::Init(args) => return setup::init(&dir, args),
@@ -183,22 +115,6 @@ fn with_client(client: &Client, command: Command) -> Result<Report, Failure> {
             Err(Failure::usage(anyhow!("this command needs no running gateway")))
         }
     }
-}
-
-fn default_dir() -> Result<PathBuf, Failure> {
-    let home = std::env::var_os("HOME").ok_or_else(|| {
-        Failure::lacks(anyhow!("no home directory: name the gateway's directory with --dir"))
-    })?;
-    Ok(PathBuf::from(home).join(".local/share/hundi-gateway"))
-}
-
-/// Parses `none` or a list of addresses with commas.
-fn parse_reach(text: &str) -> Result<Vec<SocketAddr>, String> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let parse = |one: &str| one.trim().parse().map_err(|_| format!("{one:?} is not IP:PORT"));
-    text.split(',').map(parse).collect()
 }
 
 /// A text of an answer.

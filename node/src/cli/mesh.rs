@@ -1,9 +1,9 @@
 //! What the node knows and whom it meets, and files for those who cannot meet.
 
 use super::wallet::{number, text};
-use super::{Failure, Report};
 use anyhow::Context;
 use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, Report};
 use hundi_transports::container;
 use serde_json::{Value, json};
 use std::path::Path;

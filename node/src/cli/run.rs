@@ -1,48 +1,22 @@
 //! `run`: the daemon with its local API, until interrupted.
 
-use super::{Failure, Report, parse_reach};
 use anyhow::Context;
-use clap::Args;
 use hundi_node::api;
+use hundi_node::command_line::{Failure, NetworkArgs, Report};
 use hundi_node::daemon::{Config, Daemon, StartError};
 use hundi_node::device;
 use hundi_node::home::Home;
 use serde_json::json;
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-/// How the daemon runs.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// Listen here for other nodes; port 0 takes a free one.
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
-    listen: Vec<SocketAddr>,
-    /// The local API; must be a loopback address.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
-    api: SocketAddr,
-    /// Do not look for nodes on the local network by mDNS.
-    #[arg(long)]
-    no_mdns: bool,
-    /// The only nodes to be in contact with: IP:PORT,… or `none`. All when not given.
-    #[arg(long, value_name = "LIST", value_parser = parse_reach)]
-    reach: Option<std::vec::Vec<SocketAddr>>,
-}
-
-pub(super) fn run(home: &Home, args: RunArgs) -> Result<Report, Failure> {
-    if !args.api.ip().is_loopback() {
-        let error = anyhow::anyhow!(
-            "{} is not a loopback address: the local API is for this machine alone",
-            args.api
-        );
-        return Err(Failure::usage(error));
-    }
+pub(super) fn run(home: &Home, args: NetworkArgs) -> Result<Report, Failure> {
     hundi_node::telemetry::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Failure::lacks)?;
     runtime.block_on(serve(home, args))
 }
 
-async fn serve(home: &Home, args: RunArgs) -> Result<Report, Failure> {
+async fn serve(home: &Home, args: NetworkArgs) -> Result<Report, Failure> {
     let keys = device::keys(home)?;
     let identity = api::Identity { author: keys.author, sealing: keys.sealing.public() };
     let network = home.network()?;

@@ -1,9 +1,9 @@
 //! `init` and `id`: the device's keys.
 
-use super::{Failure, Report};
 use anyhow::Context;
 use hundi_ledger::id::{AuthorId, BankNumber};
 use hundi_ledger::seal::SealingSecret;
+use hundi_node::command_line::{Failure, Report};
 use hundi_node::device;
 use hundi_node::home::{Home, read_genesis};
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! Asking for money, paying, returning, and looking at it.
 
-use super::{EXIT_REFUSED, Failure, Report};
 use hundi_ledger::money::Currency;
 use hundi_ledger::request::PaymentRequest;
 use hundi_node::client::Client;
+use hundi_node::command_line::{EXIT_REFUSED, Failure, Report};
 use hundi_node::money::{self, ParseMoneyError};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -25,7 +25,7 @@ const GOSSIP_WAITING_MAX: usize = 4096;
 
 /// What others ask of the task.
 pub(super) enum Request {
-    Command { command: Command, reply: oneshot::Sender<Answer> },
+    Command { command: Box<Command>, reply: oneshot::Sender<Answer> },
     Ask(Box<dyn FnOnce(&Engine) + Send>),
     Items { reply: oneshot::Sender<Vec<Vec<u8>>> },
     Peers { reply: oneshot::Sender<Vec<Peer>> },
@@ -147,7 +147,7 @@ impl Driver {
             Request::Command { command, reply } => {
                 self.commands += 1;
                 self.answers.insert(self.commands, reply);
-                self.input(Input::Command { id: self.commands, command }).await;
+                self.input(Input::Command { id: self.commands, command: *command }).await;
             }
             Request::Ask(question) => question(&self.engine),
             Request::Items { reply } => {

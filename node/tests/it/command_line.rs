@@ -129,16 +129,16 @@ fn wrong_input_is_told_apart_and_says_what_to_do() {
     assert!(device.refused(&["request", "1"], 2).contains("name one"), "no currency yet");
     let enrol = device.refused(&["request", "1", "INR"], 1);
     assert!(enrol.contains("not enrolled"), "{enrol}");
-    assert!(device.refused(&["import", junk], 1).contains("hundi"), "not a file of ours");
+    assert!(device.refused(&["import", junk], 2).contains("hundi"), "not a file of ours");
 
     let grants = bank.write_grants(&device);
     device.json(&["import", grants.to_str().unwrap()]);
     assert!(device.refused(&["request", "1.005"], 2).contains("2 decimals"));
     assert!(device.refused(&["request", "1", "XQQ"], 2).contains("ISO 4217"));
     assert!(device.refused(&["request", "-1"], 2).contains("-1"));
-    assert!(device.refused(&["refund", "00"], 1).contains("payment id"));
+    assert!(device.refused(&["refund", "00"], 2).contains("payment id"));
     let unknown = "00".repeat(32);
-    assert!(device.refused(&["refund", &unknown], 1).contains("history"));
+    assert!(device.refused(&["refund", &unknown], 2).contains("history"));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `account open|fund|show|list`.
 
-use super::{Failure, Report, number, rows, text};
+use super::{number, rows, text};
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
 use hundi_ledger::money::Currency;
 use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, Report};
 use hundi_node::money::{parse_amount, parse_currency, show};
 use serde_json::{Value, json};
 

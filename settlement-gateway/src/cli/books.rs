@@ -1,12 +1,13 @@
 //! `audit`, `books`, `records`, `submit`, `status` and `resume`.
 
-use super::{EXIT_REFUSED, Failure, Report, number, rows, text};
+use super::{number, rows, text};
 use anyhow::{Context, anyhow};
 use hundi_gateway::app::{journal_dir, replay};
 use hundi_gateway::audit::{audit_events, stated_head, unreadable};
 use hundi_gateway::journal_store::{JournalStore, OpenJournalError};
 use hundi_gateway::keys;
 use hundi_node::client::{Client, ClientError};
+use hundi_node::command_line::{EXIT_REFUSED, Failure, Report};
 use hundi_node::container;
 use hundi_node::home::{Home, HomeError};
 use hundi_node::money::{parse_currency, show};

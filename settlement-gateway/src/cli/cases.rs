@@ -1,9 +1,10 @@
 //! `case list|show|close`.
 
 use super::grants::parse_author;
-use super::{Failure, Report, number, rows, text};
+use super::{number, rows, text};
 use clap::Subcommand;
 use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, Report};
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]

@@ -1,9 +1,10 @@
 //! `grant issue|show` and `freeze`.
 
-use super::{Failure, Report, accounts, number, rows, text};
+use super::{accounts, number, rows, text};
 use clap::{Args, Subcommand, ValueEnum};
 use hundi_ledger::id::{AuthorId, SealingKey};
 use hundi_node::client::Client;
+use hundi_node::command_line::{Failure, Report};
 use hundi_node::money::{parse_amount, parse_currency, show};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `init` and `root`: a bank's directory, made once.
 
-use super::{EXIT_USAGE, Failure, Report};
 use anyhow::anyhow;
 use clap::Args;
 use hundi_gateway::keys::{self, InitError, Membership, PeerBank};
 use hundi_ledger::id::BankNumber;
+use hundi_node::command_line::{EXIT_USAGE, Failure, Report};
 use hundi_node::home::{Home, HomeError};
 use serde_json::json;
 use std::path::{Path, PathBuf};

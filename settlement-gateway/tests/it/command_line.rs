@@ -95,7 +95,7 @@ fn a_bank_from_the_command_line() {
     assert_eq!((mode("keys/root"), mode("keys/bank")), (0o600, 0o600));
     fails(&dir, &["init", "--network", "n", "--bank", "1", "--name", "x"], 2, "already set up");
     fails(&dir, &["audit"], 2, "never run");
-    fails(&dir, &["status"], 3, "no gateway is running");
+    fails(&dir, &["status"], 3, "nothing is running");
 
     let process = Process::start(&dir);
     let opened = json(&dir, &["account", "open", "Asha", "--currency", "inr"]);
@@ -147,7 +147,7 @@ fn a_bank_from_the_command_line() {
     assert!(text(&second.stderr).contains("stop that process"), "{}", text(&second.stderr));
 
     assert_eq!(process.stop(), Some(0), "it stops when told to");
-    fails(&dir, &["books"], 3, "no gateway is running");
+    fails(&dir, &["books"], 3, "nothing is running");
     // Nobody runs now: the audit opens the directory itself and sees the same.
     assert!(json(&dir, &["audit"])["events"].as_u64() >= running["events"].as_u64());
     let (taken, _held) = free_port();
@@ -245,7 +245,7 @@ fn wrong_usage_says_what_to_do() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("nothing");
     for args in [&["status"][..], &["run"], &["audit"], &["account", "list"]] {
-        fails(&dir, args, 2, "hundi-gateway init");
+        fails(&dir, args, 2, "run `init` first");
     }
     fails(&dir, &["init", "--bank", "1"], 2, "--network");
     fails(&dir, &["frobnicate"], 2, "unrecognized");
