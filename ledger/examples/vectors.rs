@@ -13,6 +13,12 @@ mod crafted;
 mod invalid;
 #[path = "../tests/it/vectors/json.rs"]
 mod json;
+#[path = "../tests/it/vectors/message_json.rs"]
+mod message_json;
+#[path = "../tests/it/vectors/messages.rs"]
+mod messages;
+#[path = "../tests/it/vectors/payments.rs"]
+mod payments;
 #[path = "../tests/it/vectors/world.rs"]
 mod world;
 

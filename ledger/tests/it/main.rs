@@ -4,6 +4,7 @@
 mod adversary;
 mod generate;
 mod merge;
+mod messages;
 mod records;
 mod sealing;
 mod signatures;

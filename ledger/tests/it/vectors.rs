@@ -5,6 +5,9 @@ pub(crate) mod build;
 pub(crate) mod crafted;
 mod invalid;
 pub(crate) mod json;
+mod message_json;
+pub(crate) mod messages;
+mod payments;
 pub(crate) mod world;
 
 use hundi_ledger::body::Plaintext;
@@ -21,21 +24,21 @@ use hundi_ledger::sign::{self, KeyError, SecretKey};
 use hundi_ledger::trust::{Trust, VerifyError};
 use serde_json::Value;
 
-fn file(name: &str) -> Value {
+pub(crate) fn file(name: &str) -> Value {
     let path = format!("{}/../docs/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap()
 }
 
-fn rows(value: &Value) -> &[Value] {
+pub(crate) fn rows(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-fn array<const N: usize>(value: &Value) -> [u8; N] {
+pub(crate) fn array<const N: usize>(value: &Value) -> [u8; N] {
     json::unhex(value).try_into().unwrap()
 }
 
-fn network() -> Network {
+pub(crate) fn network() -> Network {
     Network::decode(&json::unhex(&file("network.json")["bytes"])).unwrap()
 }
 

@@ -1,8 +1,9 @@
-//! Builds every file of `docs/vectors` that shows what is valid.
+//! Builds every file of `docs/vectors`: here those about records that are valid.
 
 use super::crafted;
 use super::invalid;
 use super::json::{self, hex};
+use super::messages;
 use super::world::{self, SEALING, SIGNING, sealing, signing};
 use hundi_ledger::id::{Hash, NetworkId};
 use hundi_ledger::record::bulletin::freezes_digest;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 /// Every file by name.
 pub(crate) fn files() -> Vec<(&'static str, Value)> {
     let network = world::network();
-    vec![
+    let mut files = vec![
         ("keys.json", keys()),
         ("network.json", definition(&network)),
         ("records.json", records(&network.id())),
@@ -24,7 +25,9 @@ pub(crate) fn files() -> Vec<(&'static str, Value)> {
         ("sealing.json", sealing_of(&network.id())),
         ("signatures.json", signatures()),
         ("invalid.json", invalid::build(&network)),
-    ]
+    ];
+    files.extend(messages::files(&network.id()));
+    files
 }
 
 fn keys() -> Value {
