@@ -311,6 +311,27 @@ fn the_checkpoint_decides_what_is_before_it() {
     assert_eq!(named.judge(), not_now(NotNow::Decided));
 }
 
+/// Whatever order checkpoints come in, the newest that is held counts: an offer with an old one
+/// opens nothing that the bank has decided since.
+#[test]
+fn a_stale_checkpoint_opens_nothing_again() {
+    let payer = Writer::new(A, 1);
+    let old = checkpoint_with(payer.id, 1, |record| record.carry_to = 30);
+    let new = checkpoint_with(payer.id, 2, |record| {
+        record.frontier = Some(Frontier { sequence: 1, hash: Hash([1; 32]) });
+    });
+    for records in [[old.clone(), new.clone()], [new.clone(), old.clone()]] {
+        let mut scene = Scene::new();
+        for record in &records {
+            scene.node.take(record).unwrap();
+        }
+        assert_eq!(scene.judge(), not_now(NotNow::Decided));
+    }
+    // Who holds only the old one judges by that, and says so.
+    let accepted = Judgement::Accept { freezes_epoch: 0, checkpoint: 1, unsure: false };
+    assert_eq!(Scene::new().knows(&[old]).judge(), accepted);
+}
+
 #[test]
 fn sequence_and_window() {
     let late = |grant: &mut Grant| (grant.first_sequence, grant.carry_to) = (2, 40);

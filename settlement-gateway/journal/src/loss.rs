@@ -156,6 +156,7 @@ impl Work<'_> {
         let excluded = entry.refused
             || unknown
             || self.payee_knew(&id)
+            || self.accepted_both(key, &id)
             || self.is_linked(&author.customer, &party)
             || !self.refund_stands(&id);
         if excluded {
@@ -189,6 +190,21 @@ impl Work<'_> {
         self.touched.insert(*key);
         self.mark_refunded(id);
         true
+    }
+
+    /// Whether the payee of an entry accepted one that contradicts it as well: its own receipts
+    /// show that it held both headers. An honest payee refuses the second.
+    fn accepted_both(&self, key: &PublicKey, id: &Hash) -> bool {
+        let state = self.state();
+        let accepted = |entry: &EntryState| !entry.refused && entry.freezes_epoch.is_some();
+        let payee = |entry: &EntryState| entry.opened.map(|opened| opened.payee());
+        let Some(entry) = state.entries.get(id).filter(|entry| accepted(entry)) else {
+            return false;
+        };
+        let all = state.authors.get(key).into_iter().flat_map(|author| author.index.values());
+        all.flatten().filter_map(|other| state.entries.get(other)).any(|other| {
+            accepted(other) && payee(other) == payee(entry) && other.claim.contradicts(&entry.claim)
+        })
     }
 
     /// Whether open guarantees with this one added stay within the pool.

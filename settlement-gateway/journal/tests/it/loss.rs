@@ -326,3 +326,28 @@ fn the_order_of_the_guarantee_is_drawn_after_claim_until() {
     }
     assert_eq!(first_paid.len(), 2, "either may come first");
 }
+
+/// A payee that accepted two headers which contradict each other held the contradiction itself.
+#[test]
+fn no_guarantee_for_who_accepted_both_branches() {
+    let (mut world, payer, log, payees) = village(100, 100);
+    let whole = log.clone().pay(&payer, &payees[0], 100);
+    let pay = |payee: &Wallet, spend| log.clone().pay(&payer, payee, spend);
+    let (one, two) = (pay(&payees[1], 10), pay(&payees[1], 20));
+    let honest = pay(&payees[2], 30);
+    for made in [&whole, &one, &two, &honest] {
+        world.submit_one(&made.item);
+    }
+    for (payee, made) in [(1, &one), (1, &two), (2, &honest)] {
+        let receipt = receipt(&payees[payee], made, Accepted, 0);
+        assert!(matches!(world.submit_one(&receipt), Verdict::Taken { .. }));
+    }
+    world.tick_at(CLAIM_UNTIL);
+    close(&mut world, &payer);
+    assert_eq!(world.outcome(&honest), Some(Outcome::Settled));
+    for made in [&one, &two] {
+        assert_eq!(world.outcome(made), Some(Outcome::RejectedUncovered));
+    }
+    assert_eq!((world.held(2), world.held(3), world.held(4)), (100, 0, 30));
+    world.check();
+}
