@@ -22,6 +22,8 @@ pub struct Status {
     pub listen: Vec<SocketAddr>,
     /// Entries in the core.
     pub entries: u64,
+    /// Entries of proven authors, and receipts: carried best effort.
+    pub cached: u64,
     /// Authors that it holds a proof against.
     pub proofs: Vec<String>,
     /// Whether it never signs again.

@@ -1,6 +1,7 @@
 //! The demo's course: enrol, part, market and double spend, courier between the villages, bank,
 //! outcomes back. Each step waits for what it must lead to before the next one begins.
 
+use super::Progress;
 use super::expect::Expectations;
 use super::market::{self, Market, Outcome, cores};
 use super::report::{Facts, NodeLine};
@@ -8,7 +9,6 @@ use super::script::{
     BELOW_MINOR, CHEAT_LIMIT_MINOR, Counts, FIRST_BRANCH_MINOR, SECOND_BRANCH_MINOR, Script,
 };
 use super::world::{Place, World};
-use super::Progress;
 use crate::answers::{Case, Imported, Row};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -190,6 +190,13 @@ impl Run<'_> {
             let name = format!("{}: one digest, and entries as counted", market.village.name);
             let seen = cores(world, &present[at])?.into_iter().map(|(_, entries)| entries).max();
             self.expect.equal(&name, &Some(entries), &seen);
+            let name = format!("{}: everybody holds every payee's answer", market.village.name);
+            self.expect.wait(&name, &vec![entries; present[at].len()], || {
+                present[at]
+                    .iter()
+                    .map(|device| Ok(world.devices[*device].status()?.cached))
+                    .collect()
+            })?;
             self.say(&format!(
                 "{}: all {} devices hold {entries} entries and one digest; {} trusts Mallory",
                 market.village.name,
@@ -224,9 +231,14 @@ impl Run<'_> {
             })?;
             self.facts.proof_spread.push(begun.elapsed());
             self.facts.equivocations.proven = 1;
-            let name = format!("{}: the entries of both villages, without the cheat's", names[0]);
-            self.expect.wait(&name, &vec![total; everybody], || {
-                Ok(cores(world, &people)?.into_iter().map(|(_, entries)| entries).collect())
+            // The cheat's three entries are evidence now, not core; every answer is carried.
+            let name = format!("{}: the entries and answers of both villages", names[0]);
+            self.expect.wait(&name, &vec![(total, total + 3 + 3); everybody], || {
+                let held = |person: &usize| {
+                    let status = world.devices[*person].status()?;
+                    Ok((status.entries, status.cached))
+                };
+                people.iter().map(held).collect()
             })?;
             let cheat = if village == 0 { self.cheat } else { self.clone };
             let who = &self.world.devices[cheat].name;
