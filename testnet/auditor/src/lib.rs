@@ -3,7 +3,8 @@
 //! This crate imports none of ours. It was written from the protocol document, to show that the
 //! document suffices, and to judge what the other crates write: [`records`] decodes every record,
 //! [`signatures`] says who had to sign it, [`contradiction`] compares headers, [`sealing`] opens
-//! bodies and receipts. It only reads: it encodes nothing and decides nothing.
+//! bodies and receipts, [`sync`] reads the messages of a session and computes what its sides compare.
+//! It only reads: it encodes nothing and decides nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod contradiction;
@@ -12,5 +13,6 @@ mod read;
 pub mod records;
 pub mod sealing;
 pub mod signatures;
+pub mod sync;
 
 pub use read::Refused;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod json;
+mod sync;
 mod valid;
 
 use data_encoding::HEXLOWER;
