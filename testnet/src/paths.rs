@@ -13,7 +13,7 @@ pub enum FindError {
     #[error("cannot tell where this program is: {0}")]
     Here(std::io::Error),
     /// A binary is not beside this executable.
-    #[error("{0} is missing: build it with `cargo build -p hundi-node -p hundi-gateway --bins`")]
+    #[error("{0} is missing: build it with `cargo build --workspace --bins`")]
     Missing(PathBuf),
     /// Cargo could not be run, or could not build them.
     #[error("cargo could not build hundi and hundi-gateway: {0}")]
@@ -61,7 +61,8 @@ fn binaries_dir(executable: &Path) -> PathBuf {
 /// Nothing is compiled when they are; cargo's progress goes to standard error.
 fn build(cargo: &OsString, dir: &Path) -> Result<(), FindError> {
     let mut command = Command::new(cargo);
-    command.args(["build", "--bins", "-p", "hundi-node", "-p", "hundi-gateway", "--manifest-path"]);
+    // The whole workspace: a part of it would have other features and compile much of it again.
+    command.args(["build", "--bins", "--workspace", "--manifest-path"]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     if let Some(target) = dir.parent() {
         command.arg("--target-dir").arg(target);
