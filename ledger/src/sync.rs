@@ -1,8 +1,8 @@
 //! A sync session: two nodes that meet make each other's core equal, bytes in, bytes out.
 //!
 //! The initiator opens with two salted fingerprints. Where they differ the sides take turns: they
-//! compare ranges of short ids until they know which authors differ ([`range`]), tell each other
-//! what they hold of those ([`have`]), and send the items that the other side lacks, evidence
+//! compare ranges of short ids until they know which authors differ (`range`), tell each other
+//! what they hold of those (`have`), and send the items that the other side lacks, evidence
 //! first. The cache is offered after the core. No state survives a contact: cut at any byte, both
 //! sides keep what arrived, and the next difference is smaller. A session says it is in sync only
 //! if the last fingerprints of both sides were equal.
