@@ -23,6 +23,11 @@ pub enum HomeError {
     /// Something has been set up there already.
     #[error("{0} is already set up: its keys are kept; choose another directory with --dir")]
     AlreadyInitialised(PathBuf),
+    /// It was set up, and its keys are gone: a backup was restored, which never holds any.
+    #[error(
+        "{0} has no keys: they are never in a backup. Make new ones with `init` in another directory, have your bank enrol them, and report the old ones lost"
+    )]
+    KeysMissing(PathBuf),
     /// Others could read or change what is secret.
     #[error(
         "{path} may be read by others (mode {mode:o}): run `chmod {want:o} {path}` and, if others had access, enrol a new key"
@@ -101,7 +106,9 @@ impl Home {
     pub fn create(dir: &Path) -> Result<Self, HomeError> {
         let home = Self { dir: dir.to_owned() };
         if home.genesis_path().exists() {
-            return Err(HomeError::AlreadyInitialised(dir.to_owned()));
+            let keys = home.dir.join("keys").exists();
+            let (kept, gone) = (HomeError::AlreadyInitialised, HomeError::KeysMissing);
+            return Err(if keys { kept(dir.to_owned()) } else { gone(dir.to_owned()) });
         }
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(HomeError::io(parent))?;
@@ -172,7 +179,11 @@ impl Home {
     pub fn read_secret(&self, file: &str, name: &str) -> Result<[u8; 32], HomeError> {
         let path = self.dir.join("keys").join(file);
         if !path.is_file() {
-            return Err(HomeError::NotInitialised(self.dir.clone()));
+            return Err(if self.genesis_path().exists() {
+                HomeError::KeysMissing(self.dir.clone())
+            } else {
+                HomeError::NotInitialised(self.dir.clone())
+            });
         }
         check_mode(&path, 0o600)?;
         let text = fs::read_to_string(&path).map_err(HomeError::io(&path))?;

@@ -3,6 +3,7 @@
 
 mod command_line;
 mod device;
+mod keys;
 mod store;
 mod store_kill;
 mod store_model;
