@@ -70,6 +70,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/accounts", get(accounts::list).post(accounts::open))
         .route("/v1/accounts/{id}", get(accounts::show))
         .route("/v1/accounts/{id}/fund", post(accounts::fund))
+        .route("/v1/accounts/{id}/links", post(accounts::link))
         .route("/v1/operations", post(accounts::operate))
         .route("/v1/grants", post(grants::issue))
         .route("/v1/grants/{author}", get(grants::show))

@@ -60,6 +60,26 @@ pub(super) async fn fund(
     show_account(&app, customer, row).await
 }
 
+#[derive(Deserialize)]
+pub(super) struct Link {
+    account: String,
+}
+
+/// Notes that two customers are linked: by the loss rule no guarantee of one pays the other.
+pub(super) async fn link(
+    State(app): App,
+    Path(account): Path<String>,
+    Body(body): Body<Link>,
+) -> Result<Json<Value>, Problem> {
+    let (a, _) = find(&app, &account)?;
+    let (b, _) = find(&app, &body.account)?;
+    if a == b {
+        return Err(Problem::input("an account is not linked to itself: name two"));
+    }
+    app.bank.handle(vec![Input::Link { a, b }]).await?;
+    Ok(Json(json!({ "linked": [a.to_string(), b.to_string()] })))
+}
+
 /// What an operator moves between accounts besides funding.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,4 +1,4 @@
-//! `account open|fund|show|list`.
+//! `account open|fund|show|list|link`.
 
 use super::{number, rows, text};
 use anyhow::anyhow;
@@ -36,6 +36,13 @@ pub(crate) enum AccountCommand {
     },
     /// Show all accounts.
     List,
+    /// Note that two customers belong together: no guarantee of one ever pays the other.
+    Link {
+        /// One account's number.
+        account: String,
+        /// The other's.
+        other: String,
+    },
 }
 
 /// An operation on accounts.
@@ -103,6 +110,12 @@ pub(super) fn operate(client: &Client, args: &OperateArgs) -> Result<Report, Fai
 
 pub(super) fn execute(client: &Client, command: AccountCommand) -> Result<Report, Failure> {
     match command {
+        AccountCommand::Link { account, other } => {
+            get(client, &account)?;
+            let body = json!({ "account": other });
+            let answer: Value = client.post(&format!("/v1/accounts/{account}/links"), &body)?;
+            Ok(Report::new(format!("linked: {account} {other}\n"), answer))
+        }
         AccountCommand::Open { name, currency } => {
             let currency = parse_currency(&currency).map_err(Failure::usage)?.code();
             let body = json!({ "name": name, "currency": currency });

@@ -122,6 +122,13 @@ fn a_bank_from_the_command_line() {
     fails(&dir, &["operate", "withdraw", "2", "--account", account], 1, "fund the account");
     fails(&dir, &["operate", "withdraw", "2"], 2, "--account");
 
+    let other = json(&dir, &["account", "open", "Ravi", "--currency", "INR"]);
+    let other = other["account"].as_str().unwrap();
+    let linked = json(&dir, &["account", "link", account, other]);
+    assert_eq!(linked["linked"], serde_json::json!([account, other]));
+    fails(&dir, &["account", "link", account, account], 2, "name two");
+    fails(&dir, &["account", "link", account, &"0".repeat(32)], 2, "account open");
+
     fails(&dir, &["account", "fund", account, "1.005"], 2, "INR has 2 decimals");
     fails(&dir, &["account", "fund", account, "lots"], 2, "is not an amount");
     fails(&dir, &["account", "fund", &"0".repeat(32), "1"], 2, "account open");
