@@ -135,7 +135,8 @@ impl Daemon {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Asks the engine something, at a moment between two inputs.
+    /// Asks the engine something, at a moment between two inputs. The answer comes when everything
+    /// that the engine held at that moment is durable.
     ///
     /// # Errors
     /// When the daemon has stopped.
@@ -144,9 +145,10 @@ impl Daemon {
         question: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let question = Box::new(move |engine: &Engine| {
+        let question = Box::new(move |engine: &Engine| -> driver::Tell {
+            let said = question(engine);
             // Nobody waits any more: nothing to tell.
-            drop(reply.send(question(engine)));
+            Box::new(move || drop(reply.send(said)))
         });
         self.requests.send(Request::Ask(question)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)

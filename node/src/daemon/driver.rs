@@ -23,10 +23,15 @@ const GOSSIP_QUEUE_MAX: usize = 4096;
 /// Gossiped messages that wait for the engine's verdict.
 const GOSSIP_WAITING_MAX: usize = 4096;
 
+/// Looks at the engine and gives back how to tell what it saw.
+pub(super) type Question = Box<dyn FnOnce(&Engine) -> Tell + Send>;
+/// Tells somebody, once everything that was seen is durable.
+pub(super) type Tell = Box<dyn FnOnce() + Send>;
+
 /// What others ask of the task.
 pub(super) enum Request {
     Command { command: Box<Command>, reply: oneshot::Sender<Answer> },
-    Ask(Box<dyn FnOnce(&Engine) + Send>),
+    Ask(Question),
     Items { reply: oneshot::Sender<Vec<Vec<u8>>> },
     Peers { reply: oneshot::Sender<Vec<Peer>> },
     Listening { reply: oneshot::Sender<Vec<SocketAddr>> },
@@ -39,6 +44,7 @@ enum Action {
     Publish(Vec<u8>),
     Validate(u64, Verdict),
     Answer(u64, Answer),
+    Tell(Tell),
     Event(Event, Option<Vec<u8>>),
 }
 
@@ -58,6 +64,8 @@ pub(super) struct Driver {
     reports: mpsc::Receiver<Report>,
     heard: mpsc::Sender<Heard>,
     missed: Arc<AtomicBool>,
+    /// The last persist that the engine asked for, and the last that is durable.
+    asked: u64,
     durable: u64,
     /// Waits for the disk, in order; each names the persist that must be durable first.
     held: VecDeque<(u64, Action)>,
@@ -89,6 +97,7 @@ impl Driver {
             reports,
             heard,
             missed,
+            asked: 0,
             durable: 0,
             held: VecDeque::new(),
             answers: HashMap::new(),
@@ -149,11 +158,14 @@ impl Driver {
                 self.answers.insert(self.commands, reply);
                 self.input(Input::Command { id: self.commands, command: *command }).await;
             }
-            Request::Ask(question) => question(&self.engine),
+            Request::Ask(question) => {
+                let tell = question(&self.engine);
+                self.tell_when_durable(tell);
+            }
             Request::Items { reply } => {
                 let keys = self.engine.keys();
                 let items = keys.iter().filter_map(|key| self.overlay.item(key)).collect();
-                drop(reply.send(items));
+                self.tell_when_durable(Box::new(|| drop(reply.send(items))));
             }
             Request::Peers { reply } => drop(reply.send(self.links.peers())),
             Request::Listening { reply } => drop(reply.send(self.listening.clone())),
@@ -217,6 +229,7 @@ impl Driver {
     async fn output(&mut self, output: Output) {
         match output {
             Output::Persist { number, writes } => {
+                self.asked = number;
                 let batch = (number, self.overlay.add(number, writes));
                 // The thread ends only after reporting a failure, which the loop sees next.
                 drop(self.batches.send(batch).await);
@@ -266,6 +279,12 @@ impl Driver {
         Some(message)
     }
 
+    /// What the engine holds may not be durable yet: nobody is told before it is.
+    fn tell_when_durable(&mut self, tell: Tell) {
+        self.hold(self.asked, Some(Action::Tell(tell)));
+        self.release();
+    }
+
     fn hold(&mut self, after: u64, action: Option<Action>) {
         self.held.extend(action.map(|action| (after, action)));
     }
@@ -292,6 +311,7 @@ impl Driver {
                         drop(reply.send(answer)); // Whoever asked may be gone.
                     }
                 }
+                Action::Tell(tell) => tell(),
                 Action::Event(event, item) => self.tell(event, item),
             }
         }
