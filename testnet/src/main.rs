@@ -1,5 +1,6 @@
 //! The command line `hundi-testnet`: shows a living mesh on one machine. Exit status: 0 every
-//! expectation held, 1 one did not, 2 wrong usage, 3 something is missing on this machine.
+//! expectation held, 1 one did not, 2 wrong usage, 3 something is missing on this machine, 130 a
+//! person interrupted.
 
 use clap::{Args, Parser, Subcommand};
 use hundi_testnet::demo::{self, DemoError, Options};

@@ -238,6 +238,14 @@ impl World {
         self.devices[device].process.take().map_or(Ok(()), Process::stop)
     }
 
+    /// Kills a device's daemon with SIGKILL, as an empty battery does.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self, device: usize) -> Result<()> {
+        self.devices[device].process.take().map_or(Ok(()), Process::kill)
+    }
+
     /// Turns a device on again, where it listened before. It reaches nobody until it is placed.
     ///
     /// # Errors

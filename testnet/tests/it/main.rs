@@ -1,0 +1,6 @@
+//! Tests of whole networks of real processes: the demo from end to end, and devices that are killed
+//! while they pay.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod demo;
+mod kill;
