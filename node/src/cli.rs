@@ -79,7 +79,7 @@ enum Command {
     Close,
     /// What can be paid, what is promised, what was received.
     Balance,
-    /// All payments, newest last, and how sure each is.
+    /// All payments, newest first, and how sure each is.
     History,
     /// The nodes in contact.
     Peers,

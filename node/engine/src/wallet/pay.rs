@@ -168,6 +168,7 @@ impl Engine {
             first_at: now,
             verdict_at: None,
             outcome_at: None,
+            ended: false,
         };
         step.put_state(LOG_KEY.to_vec(), &wallet.log);
         record.store(step);

@@ -117,7 +117,7 @@ impl Engine {
             let records = wallet.records.values().filter(|record| chosen(record));
             records.fold(Amount::ZERO, |sum, record| sum.add(record.sum).unwrap_or(Amount::MAX))
         };
-        let open = |record: &Record| record.is_open();
+        let open = |record: &Record| record.is_undecided();
         let spends = |record: &Record| !record.signed.header.amount.is_zero();
         let refunds = |record: &Record| matches!(record.purpose, Purpose::Refund { .. });
         let received = |record: &Record, state| !record.outgoing && record.state == state;

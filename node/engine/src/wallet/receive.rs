@@ -156,7 +156,8 @@ impl Engine {
         }
         let author = entry.header().author;
         let undecided = wallet.open.iter().filter_map(|id| wallet.records.get(id));
-        let of_payer = undecided.filter(|record| record.author() == author).count();
+        let of_payer =
+            undecided.filter(|record| record.author() == author && record.is_undecided()).count();
         if of_payer >= UNDECIDED_PER_PAYER_MAX {
             return self.reply_not_now(step, link, id, NotNow::BeyondWindow);
         }
@@ -266,6 +267,7 @@ impl Engine {
             first_at: now,
             verdict_at: None,
             outcome_at: None,
+            ended: false,
         })
     }
 

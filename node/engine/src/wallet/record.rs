@@ -116,6 +116,8 @@ pub(crate) struct Record {
     pub(crate) first_at: u32,
     pub(crate) verdict_at: Option<u32>,
     pub(crate) outcome_at: Option<u32>,
+    /// Bank time has run out for it: nothing about it is brought to anybody any more.
+    pub(crate) ended: bool,
 }
 
 impl Record {
@@ -127,16 +129,25 @@ impl Record {
         self.signed.header.author
     }
 
-    /// Whether the bank may still decide it: until then entry and receipt stay in the store,
-    /// whatever the replica forgets.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the bank may still decide it.
+    pub(crate) fn is_undecided(&self) -> bool {
         matches!(self.outcome, None | Some(Outcome::Contested))
             && self.state != PaymentState::Lapsed
     }
 
+    /// Whether this device still has something to bring to somebody: until then entry and receipt
+    /// stay in the store, whatever the replica forgets. To the bank, what it may still decide, and
+    /// a signed refusal of what it has settled, because a refusal wins whenever it arrives; to a
+    /// payee that was not there, the payment that it has been credited with.
+    pub(crate) fn is_open(&self) -> bool {
+        let unheard = self.outgoing && self.party.is_some() && self.verdict.is_none();
+        let settled = self.outcome == Some(Outcome::Settled);
+        self.is_undecided() || settled && !self.ended && (self.is_refused() || unheard)
+    }
+
     /// Whether it waits for this device's own verdict.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.outgoing && self.verdict.is_none() && self.is_open()
+        !self.outgoing && self.verdict.is_none() && self.is_undecided()
     }
 
     /// Whether this device has promised it and its payee has given no final verdict.

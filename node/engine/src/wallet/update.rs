@@ -99,7 +99,7 @@ impl Engine {
             if outcome.is_some() && outcome != record.outcome {
                 record.outcome = outcome;
                 record.outcome_at = Some(step.now());
-            } else if !lapsed || record.state == PaymentState::Lapsed {
+            } else if !lapsed || record.ended {
                 continue;
             }
             self.record_changed(step, record);
@@ -126,6 +126,7 @@ impl Engine {
     pub(super) fn record_changed(&mut self, step: &mut Step<'_>, mut record: Record) {
         let bank_time = self.replica.bank_time(record.author().bank);
         let lapsed = bank_time > record.claim_until.saturating_add(OUTCOME_WITHIN_S);
+        record.ended = lapsed;
         let changed = record.settle_state(lapsed);
         record.store(step);
         let (id, state) = (record.id, record.state);

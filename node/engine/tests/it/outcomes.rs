@@ -119,3 +119,66 @@ fn closing_a_grant_and_asking_for_the_next() {
     let Answer::Pay(Ok(same)) = world.command(payer, pay(&request)) else { panic!() };
     assert_eq!(same, id);
 }
+
+#[test]
+fn a_payee_that_was_away_while_the_bank_settled_hears_of_it_at_the_next_contact() {
+    let (mut world, payer, payee) = pair(Over::Link);
+    let request = world.request(payee, 1_000);
+    world.cut_all();
+    let id = world.pay(payer, &request);
+    world.run();
+    let settled = [(0, id, Outcome::Settled)];
+    let checkpoint = world.bank.checkpoint(author(1), 1, Some((0, id)), &settled);
+    world.publish(payer, vec![checkpoint]);
+    world.run();
+    assert_eq!(world.word(payer, &id), "settled");
+    let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+    assert_eq!(balance.promised, Amount::ZERO, "decided, though its payee has yet to hear of it");
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    assert_eq!(world.word(payee, &id), "settled");
+    let balance = world.devices[payee].engine.balance(world.now()).unwrap();
+    assert_eq!(balance.received_settled, amount(1_000));
+    // Not for ever: bank time ends it.
+    let key = hundi_ledger::replica::Key::entry(author(1), id);
+    assert!(world.devices[payer].store.items.contains_key(&key));
+    let bulletin = world.bank.bulletin(1, crate::bank::START + 30 * 24 * 3600);
+    world.publish(payer, vec![bulletin]);
+    world.run();
+    assert!(!world.devices[payer].store.items.contains_key(&key));
+    assert_eq!(world.word(payer, &id), "settled");
+}
+
+#[test]
+fn a_signed_refusal_is_kept_and_pushed_until_the_bank_has_returned_what_it_settled() {
+    let (mut world, first, payee) = pair(Over::Link);
+    let second = world.add(3, 10_000);
+    world.connect(second, payee, Over::Link);
+    world.run();
+    let request = world.request(payee, 1_000);
+    world.pay(first, &request);
+    world.run();
+    let id = world.pay(second, &request);
+    world.run();
+    assert_eq!(world.word(payee, &id), "refused", "one request, one payment");
+    world.cut_all();
+    // The entry was faster at the bank than the refusal.
+    let settled = [(0, id, Outcome::Settled)];
+    let checkpoint = world.bank.checkpoint(author(3), 1, Some((0, id)), &settled);
+    world.publish(payee, vec![checkpoint]);
+    world.run();
+    let receipts = |world: &crate::world::World| {
+        let items = &world.devices[payee].store.items;
+        let of_entry = items.contains_key(&hundi_ledger::replica::Key::entry(author(3), id));
+        (of_entry, items.keys().filter(|key| key.within()[0] == 8).count())
+    };
+    let (entry, kept) = receipts(&world);
+    assert!(entry && kept >= 1, "entry and refusal stay until the bank has the refusal");
+    let returned = [(0, id, Outcome::Returned)];
+    let checkpoint = world.bank.checkpoint(author(3), 2, Some((0, id)), &returned);
+    world.publish(payee, vec![checkpoint]);
+    world.run();
+    assert_eq!(world.word(payee, &id), "refused");
+    let (entry, left) = receipts(&world);
+    assert!(!entry && left < kept, "the bank has heard: both are let go");
+}
