@@ -39,7 +39,10 @@ pub(super) async fn issue(
     let author = parse_author(&app, &body.author)?;
     let terms = terms(&body)?;
     let mut inputs = enrol(&app, customer, row.currency, author, &body).await?;
-    inputs.push(Input::IssueGrant { author: author.key, terms });
+    // A limit of nothing enrols a device that only receives; its enrolment grant is all it needs.
+    if body.limit_minor > 0 || inputs.is_empty() {
+        inputs.push(Input::IssueGrant { author: author.key, terms });
+    }
     let outputs = app.bank.handle(inputs).await?;
     let events = outputs.iter().flat_map(|outputs| &outputs.events);
     let serials = events.filter_map(|event| match &event.change {

@@ -31,7 +31,7 @@ pub(crate) struct IssueArgs {
     /// The device's sealing key, as `hundi id` prints it; needed once.
     #[arg(long)]
     sealing: Option<String>,
-    /// What may be promised in all, in major units.
+    /// What may be promised in all, in major units; 0 only enrols, for a device that only receives.
     #[arg(long)]
     limit: String,
     /// What one payment may promise; the limit when not given.

@@ -112,6 +112,12 @@ fn a_bank_from_the_command_line() {
     assert_eq!(json(&dir, &enrolling)["serial"], 1);
     assert_eq!(json(&dir, &["grant", "show", &author])["grants"][1]["limit_minor"], 1_000);
     fails(&dir, &ten, 1, "fund the account");
+    let merchant = hundi_ledger::sign::SecretKey::from_seed(&[6; 32]).public();
+    let merchant = format!("1-{merchant}");
+    let only_enrolling = ["grant", "issue", account, "--author", &merchant, "--limit", "0"];
+    json(&dir, &[&only_enrolling[..], &["--sealing", &sealing]].concat());
+    let held = json(&dir, &["grant", "show", &merchant]);
+    assert_eq!(held["grants"].as_array().unwrap().len(), 1, "the enrolment grant alone: {held}");
 
     let provision = ["operate", "provision", "7", "--currency", "INR"];
     assert_eq!(json(&dir, &provision)["amount_minor"], 700);
@@ -141,8 +147,8 @@ fn a_bank_from_the_command_line() {
 
     let file = parent.path().join("records");
     let written = json(&dir, &["records", file.to_str().unwrap()]);
-    // Two certificates, two grants, a bulletin.
-    assert_eq!(written["items"], 5);
+    // Two certificates, three grants, a bulletin.
+    assert_eq!(written["items"], 6);
     assert_eq!(json(&dir, &["freeze", &author, "--reason", "lost"])["reason"], "lost");
     assert_eq!(json(&dir, &["case", "list"])["cases"], serde_json::json!([]));
     assert_eq!(json(&dir, &["books"])["currencies"]["INR"]["balanced"], true);
