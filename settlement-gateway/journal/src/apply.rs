@@ -170,8 +170,9 @@ impl State {
                 self.set_paid(entry, from_reserve.add(from_guarantee)?)?;
                 let standing = Standing::Provisional { party, from_reserve, from_guarantee };
                 self.set_standing(entry, standing)?;
-                let (key, customer, currency) = self.payer(entry)?;
-                let share = self.case_mut(&key)?.guaranteed.entry(party).or_default();
+                let (_, customer, currency) = self.payer(entry)?;
+                let shares = &mut self.customer_mut(&customer)?.guaranteed_to;
+                let share = shares.entry((currency, party)).or_default();
                 *share = share.add(from_guarantee)?;
                 let guaranteed = self.guaranteed_mut(&customer, currency)?;
                 guaranteed.used = guaranteed.used.add(from_guarantee)?;
@@ -341,8 +342,9 @@ impl State {
         {
             original.refunded = None;
         }
-        let (key, customer, currency) = self.payer(id)?;
-        let share = self.case_mut(&key)?.guaranteed.entry(party).or_default();
+        let (_, customer, currency) = self.payer(id)?;
+        let shares = &mut self.customer_mut(&customer)?.guaranteed_to;
+        let share = shares.entry((currency, party)).or_default();
         *share = share.sub(from_guarantee)?;
         let guaranteed = self.guaranteed_mut(&customer, currency)?;
         guaranteed.used = guaranteed.used.sub(from_guarantee)?;

@@ -37,8 +37,8 @@ pub const TRANSACTIONS_PER_EVENT_MAX: usize = 8;
 /// Bytes of the largest event when it is read back: an item and what stands around it.
 pub const EVENT_BYTES_MAX: usize = 2 * hundi_ledger::limits::ITEM_BYTES_MAX;
 
-/// Basis of a payee's share of one case's guarantee, in percent of the guarantee: the cap per
-/// payee of DESIGN §4 (3), so that no single payee empties it.
+/// Basis of a payee's share of one customer's guarantee, over all its cases, in percent of the
+/// guarantee: the cap per payee of DESIGN §4 (3), so that no single payee empties it.
 pub const GUARANTEE_PER_PAYEE_PERCENT: u8 = 50;
 
 const _: () = assert!(ITEMS_PER_SUBMISSION_MAX >= hundi_ledger::limits::CARRY_WINDOW as usize);

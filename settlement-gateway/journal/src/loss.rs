@@ -146,7 +146,7 @@ impl Work<'_> {
         let Some(entry) = state.entries.get(&id) else { return false };
         let Some(payee) = entry.opened.map(|opened| opened.payee()) else { return false };
         let Some(author) = state.authors.get(key) else { return false };
-        let Some((grant, case)) = state.grant(key, serial).zip(state.cases.get(key)) else {
+        let Some(grant) = state.grant(key, serial).filter(|_| state.cases.contains_key(key)) else {
             return false;
         };
         let (amount, currency) = (entry.header.header.amount, author.currency);
@@ -169,7 +169,8 @@ impl Work<'_> {
         let used = customer.and_then(|it| it.guaranteed.get(&currency));
         let used = used.copied().unwrap_or_default().used;
         let shared = guarantee.sub(used).unwrap_or_default();
-        let got = case.guaranteed.get(&party).copied().unwrap_or_default();
+        let got = customer.and_then(|it| it.guaranteed_to.get(&(currency, party)));
+        let got = got.copied().unwrap_or_default();
         let cap = guarantee.percent(self.bank.profile.guarantee_per_payee_percent);
         let per_payee = cap.sub(got).unwrap_or_default();
         if from_guarantee > shared.min(per_payee) || !self.pool_covers(currency, from_guarantee) {

@@ -211,8 +211,6 @@ pub struct Case {
     pub lowest: BTreeMap<Serial, Amount>,
     /// The randomness drawn per grant after its claim-until.
     pub drawn: BTreeMap<Serial, [u8; 32]>,
-    /// What each payee got from the guarantee.
-    pub guaranteed: BTreeMap<Party, Amount>,
     /// When it was closed, Unix seconds.
     pub closed: Option<u64>,
 }
@@ -237,6 +235,8 @@ pub struct Customer {
     pub links: BTreeSet<CustomerId>,
     /// Guarantees per currency.
     pub guaranteed: BTreeMap<Currency, Guaranteed>,
+    /// What each payee got of them, over all cases of the customer: no payee takes it all.
+    pub guaranteed_to: BTreeMap<(Currency, Party), Amount>,
 }
 
 /// A receipt that came before its entry.
@@ -379,12 +379,6 @@ impl GrantState {
 
 impl Case {
     pub(crate) fn new(opened: u64) -> Self {
-        Case {
-            opened,
-            lowest: BTreeMap::new(),
-            drawn: BTreeMap::new(),
-            guaranteed: BTreeMap::new(),
-            closed: None,
-        }
+        Case { opened, lowest: BTreeMap::new(), drawn: BTreeMap::new(), closed: None }
     }
 }

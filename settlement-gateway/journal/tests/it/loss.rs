@@ -199,6 +199,27 @@ fn one_guarantee_for_all_grants_of_a_customer_and_never_above_the_pool() {
 }
 
 #[test]
+fn one_payee_gets_its_share_of_a_customers_guarantee_once_over_all_its_devices() {
+    let mut world = World::with_profile(Profile { guarantee_per_payee_percent: 50 });
+    world.operate(OperationKind::Provision, 200).unwrap();
+    let payers = [world.enrol(customer(1), 1), world.enrol(customer(1), 11)];
+    let payees = [world.enrol(customer(2), 2), world.enrol(customer(3), 3)];
+    world.fund(customer(1), 200);
+    for payer in &payers {
+        world.grant(payer, 100, 100);
+        let log = Log::new(1);
+        world.submit_one(&log.clone().pay(payer, &payees[0], 100).item);
+        world.submit_one(&log.clone().pay(payer, &payees[1], 40).item);
+    }
+    world.tick_at(CLAIM_UNTIL);
+    for payer in &payers {
+        close(&mut world, payer);
+    }
+    assert_eq!(world.held(3), 40, "half of the guarantee is 50: one of its two claims fits");
+    world.check();
+}
+
+#[test]
 fn a_review_can_decide_against_a_payee() {
     let (mut world, payer, log, payees) = village(100, 50);
     let first = log.clone().pay(&payer, &payees[0], 70);
