@@ -227,6 +227,24 @@ impl Work<'_> {
         payer == payee || links.is_some_and(|links| links.contains(payee))
     }
 
+    /// Takes back what was paid provisionally to a payee whose receipts now show that it held both
+    /// headers; `entry` is the one whose receipt has arrived.
+    pub(crate) fn take_back_from_who_accepted_both(&mut self, entry: &Hash) {
+        let Some(held) = self.state().entries.get(entry) else { return };
+        let key = held.header.header.author.key;
+        let author = self.state().authors.get(&key);
+        let all = author.into_iter().flat_map(|author| author.index.values()).flatten();
+        let provisional = |id: &&Hash| {
+            let held = self.state().entries.get(*id);
+            held.is_some_and(|held| matches!(held.standing, Standing::Provisional { .. }))
+        };
+        let both: Vec<Hash> =
+            all.filter(provisional).filter(|id| self.accepted_both(&key, id)).copied().collect();
+        for id in both {
+            self.take_back(id, Outcome::RejectedUncovered);
+        }
+    }
+
     /// Takes a provisional payment back and gives the entry its outcome.
     pub(crate) fn take_back(&mut self, id: Hash, outcome: Outcome) {
         let Some(entry) = self.state().entries.get(&id).cloned() else { return };

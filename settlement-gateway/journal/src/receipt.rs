@@ -124,6 +124,7 @@ impl Work<'_> {
             record,
         };
         self.record(change, Vec::new());
+        self.take_back_from_who_accepted_both(&statement.entry);
     }
 
     /// What a receipt changes for an entry that is held.

@@ -372,3 +372,25 @@ fn no_guarantee_for_who_accepted_both_branches() {
     assert_eq!((world.held(2), world.held(3), world.held(4)), (100, 0, 30));
     world.check();
 }
+
+#[test]
+fn a_second_acceptance_takes_back_what_the_guarantee_paid_for_the_first() {
+    for late in [0, 1] {
+        let (mut world, payer, log, payees) = village(100, 100);
+        let whole = log.clone().pay(&payer, &payees[0], 100);
+        let pay = |spend| log.clone().pay(&payer, &payees[1], spend);
+        let both = [pay(10), pay(20)];
+        for made in [&whole, &both[0], &both[1]] {
+            world.submit_one(&made.item);
+        }
+        world.submit_one(&receipt(&payees[1], &both[1 - late], Accepted, 0));
+        world.tick_at(CLAIM_UNTIL);
+        world.submit_one(&receipt(&payees[1], &both[late], Accepted, 0));
+        close(&mut world, &payer);
+        for made in &both {
+            assert_eq!(world.outcome(made), Some(Outcome::RejectedUncovered), "late {late}");
+        }
+        assert_eq!((world.held(2), world.held(3)), (100, 0));
+        world.check();
+    }
+}
