@@ -2,7 +2,7 @@
 //!
 //! [`Engine::handle`] takes the time, fresh entropy and one [`Input`], and returns what the driver
 //! does next, as [`Outputs`]. The engine owns the replica, the wallet and the links' sessions; it
-//! leaves sockets, files, clocks and randomness to whoever drives it. `DESIGN.md` §10 states the
+//! leaves sockets, files, clocks and randomness to whoever drives it. DESIGN §10 states the
 //! contract, [`output`] what it asks of a driver.
 #![no_std]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
