@@ -19,6 +19,7 @@ pub mod accumulator;
 pub mod author;
 pub mod bank;
 pub mod key;
+pub mod range;
 mod receipt;
 
 use crate::id::{AuthorId, BankNumber, Hash, NetworkId, hash_in};

@@ -1,64 +1,108 @@
 //! A sync session: two nodes that meet make each other's core equal, bytes in, bytes out.
 //!
-//! The initiator opens with two salted fingerprints. Where they differ the sides take turns: they
-//! compare ranges of short ids until they know which authors differ (`range`), tell each other
-//! what they hold of those (`have`), and send the items that the other side lacks, evidence
-//! first. The cache is offered after the core. No state survives a contact: cut at any byte, both
-//! sides keep what arrived, and the next difference is smaller. A session says it is in sync only
-//! if the last fingerprints of both sides were equal.
+//! The initiator opens with two salted values. Where they differ the sides take turns: symbols tell
+//! which authors differ (`symbols`, `streams`), vectors what each side holds of those (`vector`,
+//! `have`), and then go the items that the other side lacks, evidence first. Where symbols do not
+//! do, ranges are compared (`range`). The cache is offered after the core. No state survives a
+//! contact: cut at any byte, both sides keep what arrived, and the next difference is smaller. A
+//! session says it is in sync only if the last values of both sides were equal.
+//!
+//! This file is the state of a session and its turns; `hear` takes messages, `speak` makes them.
 
+mod field;
 mod guard;
 mod have;
+mod hear;
 mod keys;
 mod message;
 mod offer;
 mod range;
+mod shim;
+mod sketch;
+mod speak;
+mod streams;
+mod symbols;
+mod vector;
+mod wire;
 
-use crate::codec::{DecodeError, List};
-use crate::id::{AuthorId, Hash};
-use crate::record::item::{Item, Subject};
-use crate::replica::{Key, Replica};
-use alloc::collections::BTreeSet;
+use crate::codec::DecodeError;
+use crate::id::{AuthorId, BankNumber, Hash};
+use crate::replica::range::Range;
+use crate::replica::{Key, Replica, Shelf};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use guard::Guard;
-use have::{Due, Rank};
+use have::{Due, Told};
 use keys::Keys;
-use message::{
-    AuthorVector, Bucket, Have, Message, Open, PER_MESSAGE_MAX, Turn, in_messages, send_tags,
-};
 pub use message::{MESSAGE_BYTES_MAX, TAG_ITEM};
-use offer::{cache_items, compare_evidence, evidence_items, evidence_tags};
-use range::{Differences, Element, Snapshot};
+use message::{Message, OPEN_FORCE, PER_MESSAGE_MAX, Stream, Turn, Values};
+use streams::{FIRST_CORE, FIRST_HEAD, Receiver, Sender};
 use thiserror::Error;
+use vector::{Held, Want};
 
-/// Turns that one session takes at most, both sides together: the depth of the deepest split, and
-/// as many again for what arrives meanwhile.
-pub const TURNS_MAX: u32 = 40;
-/// Items that one turn sends at most; what is left waits for the next session.
-pub const ITEMS_PER_TURN_MAX: usize = 8 * 1024;
-/// Differing authors that one turn works on at most.
-pub const AUTHORS_PER_TURN_MAX: usize = 2 * PER_MESSAGE_MAX;
-/// Differing authors that one session keeps in mind at most: what a full message of ranges lists.
-const AUTHORS_ASKED_MAX: usize = PER_MESSAGE_MAX * range::LISTED;
-/// Messages besides items in one turn at most: evidence, vectors and ranges of their largest
-/// numbers fit three times.
+/// Turns of the other side that one session takes at most: with full windows, more than a quarter
+/// of a gigabyte.
+pub const TURNS_MAX: u32 = 1024;
+/// Items that one turn sends at most; what is left waits for the next turn.
+pub const ITEMS_PER_TURN_MAX: usize = 1024;
+/// Bytes of items in the first turn of a side, about. The window doubles with every turn: a short
+/// contact serves both sides, a long one has few turns.
+const WINDOW_FIRST: usize = 16 * 1024;
+/// Bytes of items in one turn at most, about.
+const WINDOW_MAX: usize = 256 * 1024;
+/// Differing authors whose vectors one turn has at most.
+const VECTORS_PER_TURN_MAX: usize = 1024;
+/// Differing authors that are kept in mind at most, each way.
+const AUTHORS_KEPT_MAX: usize = 2048;
+/// Authors of whom everything or something is still to be sent, above which no more symbols are
+/// wanted.
+const BUSY_AUTHORS: usize = 512;
+/// Messages besides items in one turn at most.
 const MESSAGES_PER_TURN_MAX: u32 = 512;
-/// Tags of evidence or cached items that are kept in mind at most.
-const TAGS_MAX: usize = 64 * PER_MESSAGE_MAX;
+/// Symbols in one turn at most.
+const SYMBOLS_PER_TURN_MAX: usize = 4096;
+/// Items of evidence that are remembered as sent, so that they do not go twice.
+const EVIDENCE_SENT_MAX: usize = 1024;
+/// Authors that may turn out to contradict themselves and are kept in mind at most.
+const SUSPECTS_MAX: usize = 256;
 /// Cached items that one session offers at most.
 pub const CACHE_OFFERS_MAX: usize = 1024;
+/// Cached items that are remembered as offered on one link; beyond, nothing more is offered on it.
+pub const CACHE_OFFERED_MAX: usize = 4096;
 
 /// What the session is to do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// This device's own authors: their entries go first and outside the budget.
     pub own: BTreeSet<AuthorId>,
     /// Items of others (entries and cached items) that this session may send.
     pub others_items_max: usize,
-    /// Reconcile even if the fingerprints are equal.
+    /// Reconcile even if the values are equal.
     pub force: bool,
+    /// Whether the initiator knows that the cores differ (from a value that the other side
+    /// advertises, or since the last session): symbols then come with the opening.
+    pub differs: bool,
+    /// Authors that this session may look at, over and over counted: every symbol of the peer
+    /// costs a walk over a part of the replica.
+    pub looks_max: u64,
+    /// Bytes of the longest message besides items, at most [`MESSAGE_BYTES_MAX`].
+    pub message_bytes_max: usize,
     /// Cached items already offered on this link, by id.
     pub offered: BTreeSet<Hash>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            own: BTreeSet::new(),
+            others_items_max: 0,
+            force: false,
+            differs: false,
+            looks_max: u64::MAX,
+            message_bytes_max: 32 * 1024,
+            offered: BTreeSet::new(),
+        }
+    }
 }
 
 /// What the driver does next, in order.
@@ -73,12 +117,12 @@ pub enum Out {
     Received(Vec<u8>),
     /// The session is over.
     Done {
-        /// Whether the last fingerprints of both sides were equal.
+        /// Whether the last values of both sides were equal.
         in_sync: bool,
     },
 }
 
-/// The peer does not keep to the protocol: end the session, and count it against the link.
+/// The peer does not keep to the protocol, or asks for too much: end the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SyncError {
     /// Not a message of a session.
@@ -90,6 +134,12 @@ pub enum SyncError {
     /// More messages than any honest turn has.
     #[error("a turn has more than {MESSAGES_PER_TURN_MAX} messages")]
     TooManyMessages,
+    /// More symbols than any honest turn has.
+    #[error("a turn has more than {SYMBOLS_PER_TURN_MAX} symbols")]
+    TooManySymbols,
+    /// The session has cost as many looks at authors as it may.
+    #[error("the session has looked at as many authors as it may")]
+    TooManyLooks,
     /// A message after the end, or an opening where none is due.
     #[error("a message that is not due")]
     NotDue,
@@ -99,9 +149,27 @@ pub enum SyncError {
 enum Stage {
     /// The responder waits for the opening.
     Waiting,
-    /// The initiator waits for the answer to its opening, or either side for the other's turn.
+    /// The responder has the opening, and waits for the end of the initiator's turn.
+    Opened {
+        force: bool,
+        values: Values,
+    },
+    /// Either side waits for the other's turn.
     Running,
     Done,
+}
+
+/// Something to send of an author; spelled out as items only when there is room.
+#[derive(Clone, Debug)]
+enum Work {
+    /// Everything.
+    All(AuthorId),
+    /// What the other side lacks by its vector.
+    Lacking(AuthorId, Held),
+    /// The core entries that it lacks by its vector.
+    Entries(AuthorId, Held),
+    /// What it asked for.
+    Wanted(Want, Told),
 }
 
 /// One side of a session.
@@ -110,67 +178,85 @@ pub struct Session {
     config: Config,
     initiator: bool,
     stage: Stage,
-    snapshot: Snapshot,
     turns: u32,
     messages: u32,
+    symbols_heard: usize,
+    looks: u64,
     finished: bool,
+    peer_busy: bool,
+    window: usize,
     others_items_left: usize,
     guard: Guard,
-    cache_offered: bool,
-    /// Gathered while the peer speaks, said in our turn.
+    sender: Sender,
+    receiver: Receiver,
+    sketched: bool,
+    /// Where ranges of the peer's turn may still start: they ascend and do not overlap.
+    ranges_from: Option<u64>,
+    /// Ranges to compare further.
+    ranges: Vec<Range>,
+    /// Authors whose vectors are to be told, with the range in which they are to be found.
+    asks: VecDeque<(Range, u64, Option<AuthorId>)>,
+    /// Authors whose vectors were told in the last turn, in that order.
+    told: Vec<Option<Told>>,
+    /// Vectors heard in this turn.
+    heard: u16,
+    wants: Vec<Want>,
+    work: VecDeque<Work>,
+    /// Of whom entries wait for the other side's newer checkpoint.
+    later: Vec<(AuthorId, Held)>,
     due: BTreeSet<Due>,
-    sent: BTreeSet<Key>,
-    buckets: Vec<Bucket>,
-    /// Where the ranges of the peer's turn may still start.
-    ranges_from: u128,
-    requests: BTreeSet<u64>,
-    answers: BTreeSet<u64>,
-    /// Authors of ours that the peer does not have.
-    lacking: BTreeSet<u64>,
-    banks_answered: bool,
-    /// The peer's evidence, told in its turn.
-    evidence: Option<BTreeSet<u64>>,
-    evidence_ask: Vec<u64>,
+    evidence_sent: BTreeSet<Key>,
+    suspects: BTreeSet<AuthorId>,
+    /// Banks whose vectors are to be told, and whether as an answer.
+    banks: BTreeSet<(bool, BankNumber)>,
+    head_ask: Vec<u64>,
     cache_ask: Vec<u64>,
-    /// Vectors of the peer to look at again once its newer checkpoint has arrived.
-    deferred: Vec<AuthorVector>,
+    cache_offered: bool,
 }
 
 impl Session {
-    /// Starts a session; the initiator's first message is in the outputs.
+    /// Starts a session; the initiator's first messages are in the outputs.
     pub fn open(
         initiator: bool,
         handshake_hash: &[u8; 32],
         replica: &Replica,
+        shelf: &dyn Shelf,
         config: Config,
     ) -> (Self, Vec<Out>) {
-        let keys = Keys::new(handshake_hash);
         let mut session = Self {
-            snapshot: snapshot(replica, &keys),
+            keys: Keys::new(handshake_hash),
             others_items_left: config.others_items_max,
-            stage: if initiator { Stage::Running } else { Stage::Waiting },
-            keys,
-            config,
             initiator,
+            stage: if initiator { Stage::Running } else { Stage::Waiting },
             turns: 0,
             messages: 0,
+            symbols_heard: 0,
+            looks: 0,
             finished: false,
+            peer_busy: false,
+            window: WINDOW_FIRST,
             guard: Guard::default(),
-            cache_offered: false,
+            sender: Sender::default(),
+            receiver: Receiver::default(),
+            sketched: false,
+            ranges_from: Some(0),
+            ranges: Vec::new(),
+            asks: VecDeque::new(),
+            told: Vec::new(),
+            heard: 0,
+            wants: Vec::new(),
+            work: VecDeque::new(),
+            later: Vec::new(),
             due: BTreeSet::new(),
-            sent: BTreeSet::new(),
-            buckets: Vec::new(),
-            ranges_from: 0,
-            requests: BTreeSet::new(),
-            answers: BTreeSet::new(),
-            lacking: BTreeSet::new(),
-            banks_answered: false,
-            evidence: None,
-            evidence_ask: Vec::new(),
+            evidence_sent: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            banks: BTreeSet::new(),
+            head_ask: Vec::new(),
             cache_ask: Vec::new(),
-            deferred: Vec::new(),
+            cache_offered: false,
+            config,
         };
-        let outs = if initiator { alloc::vec![session.opening(replica)] } else { Vec::new() };
+        let outs = if initiator { session.opening(replica, shelf) } else { Vec::new() };
         (session, outs)
     }
 
@@ -184,351 +270,229 @@ impl Session {
         self.stage == Stage::Done
     }
 
-    fn opening(&mut self, replica: &Replica) -> Out {
-        let flags = if self.config.force { message::OPEN_FORCE } else { 0 };
-        let core = self.fingerprint(replica, self.initiator);
-        let evidence = self.evidence_value(replica);
-        Out::Send(Message::Open(Open { flags, core, evidence }).encode())
+    /// Authors that this session has looked at so far, over and over counted.
+    pub fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// Bytes of memory that the session holds, about: what is on the heap beside the session
+    /// itself, with what its containers keep in reserve.
+    pub fn memory_bytes(&self) -> usize {
+        // A node of a B-tree is half full at worst.
+        fn tree<T>(length: usize) -> usize {
+            2 * length * size_of::<T>()
+        }
+        let run = |held: &Held| {
+            let tags =
+                |run: &Option<vector::Run>| run.as_ref().map_or(0, |run| run.tags.capacity());
+            4 * (tags(&held.money) + tags(&held.documents))
+        };
+        let tags = |work: &Work| match work {
+            Work::All(_) | Work::Wanted(..) => 0,
+            Work::Lacking(_, held) | Work::Entries(_, held) => run(held),
+        };
+        let later = self.later.iter().map(|(_, held)| run(held)).sum::<usize>();
+        size_of::<Self>()
+            + self.sender.bytes()
+            + self.receiver.bytes()
+            + self.guard.bytes()
+            + self.ranges.capacity() * size_of::<Range>()
+            + self.asks.capacity() * size_of::<(Range, u64, Option<AuthorId>)>()
+            + self.told.capacity() * size_of::<Option<Told>>()
+            + self.wants.capacity() * size_of::<Want>()
+            + self.work.capacity() * size_of::<Work>()
+            + self.work.iter().map(tags).sum::<usize>()
+            + self.later.capacity() * size_of::<(AuthorId, Held)>()
+            + later
+            + tree::<Due>(self.due.len())
+            + tree::<Key>(self.evidence_sent.len())
+            + tree::<AuthorId>(self.suspects.len() + self.config.own.len())
+            + tree::<(bool, BankNumber)>(self.banks.len())
+            + (self.head_ask.capacity() + self.cache_ask.capacity()) * 8
+            + tree::<Hash>(self.config.offered.len())
+    }
+
+    fn opening(&mut self, replica: &Replica, shelf: &dyn Shelf) -> Vec<Out> {
+        let values = Values {
+            core: self.value(replica, self.initiator),
+            head: short(&replica.head_fingerprint(&self.keys.initiator)),
+        };
+        if !self.config.force && !self.config.differs {
+            return alloc::vec![Out::Send(Message::Open(values).encode())];
+        }
+        let flags = if self.config.force { OPEN_FORCE } else { 0 };
+        let mut outs = alloc::vec![Out::Send(Message::OpenMore(flags, values).encode())];
+        if self.config.differs {
+            self.sender.begin(Stream::Core(Range::ALL), FIRST_CORE);
+        }
+        self.speak(replica, shelf, &mut outs);
+        outs
     }
 
     /// The value of our core as the side named says it.
-    fn fingerprint<const N: usize>(&self, replica: &Replica, initiator: bool) -> [u8; N] {
+    fn value<const N: usize>(&self, replica: &Replica, initiator: bool) -> [u8; N] {
         let key = if initiator { &self.keys.initiator } else { &self.keys.responder };
-        let wide = replica.fingerprint(key);
-        core::array::from_fn(|at| wide[at])
+        short(&replica.fingerprint(key))
     }
 
     /// Whether the peer's value says that its core is ours.
     fn agrees<const N: usize>(&self, replica: &Replica, theirs: [u8; N]) -> bool {
-        theirs == self.fingerprint(replica, !self.initiator)
-    }
-
-    fn evidence_value(&self, replica: &Replica) -> [u8; 2] {
-        let wide = replica.evidence_fingerprint(&self.keys.initiator);
-        [wide[0], wide[1]]
+        theirs == self.value(replica, !self.initiator)
     }
 
     /// Takes one message of the peer.
     ///
     /// # Errors
-    /// When the peer does not keep to the protocol; the session is over then.
-    pub fn handle(&mut self, bytes: &[u8], replica: &Replica) -> Result<Vec<Out>, SyncError> {
+    /// When the peer does not keep to the protocol or asks for too much; the session is over then.
+    pub fn handle(
+        &mut self,
+        bytes: &[u8],
+        replica: &Replica,
+        shelf: &dyn Shelf,
+    ) -> Result<Vec<Out>, SyncError> {
         let handled = Message::decode(bytes)
             .map_err(SyncError::from)
-            .and_then(|message| self.handle_message(message, replica));
+            .and_then(|message| self.hear(message, replica, shelf));
         if handled.is_err() {
             self.stage = Stage::Done;
         }
         handled
     }
 
-    fn handle_message(
+    /// The responder answers the opening, once the initiator's turn is over.
+    fn answer_opening(
         &mut self,
-        message: Message,
+        force: bool,
+        values: Values,
         replica: &Replica,
-    ) -> Result<Vec<Out>, SyncError> {
-        if !matches!(message, Message::Item(_)) {
-            self.messages = self.messages.saturating_add(1);
-            if self.messages > MESSAGES_PER_TURN_MAX {
-                return Err(SyncError::TooManyMessages);
-            }
-        }
-        match (self.stage, message) {
-            (_, Message::Item(item)) => return Ok(self.received(item, replica)),
-            (_, Message::Later) => {}
-            (Stage::Waiting, Message::Open(open)) => return Ok(self.opened(open, replica)),
-            (Stage::Running, Message::Ranges(buckets)) => self.compare(&buckets),
-            (Stage::Running, Message::Have(have)) => self.take_have(&have, replica),
-            (Stage::Running, Message::Evidence(tags)) => self.take_evidence(&tags),
-            (Stage::Running, Message::EvidenceAsk(tags)) => self.give_evidence(&tags, replica),
-            (Stage::Running, Message::Cache(tags)) => self.take_cache(&tags, replica),
-            (Stage::Running, Message::CacheAsk(tags)) => self.give_cache(&tags, replica),
-            (Stage::Running, Message::Turn(turn)) => return self.take_turn(turn, replica),
-            _ => return Err(SyncError::NotDue),
-        }
-        Ok(Vec::new())
-    }
-
-    fn received(&mut self, item: Vec<u8>, replica: &Replica) -> Vec<Out> {
-        let passes = match Item::decode(&replica.network(), &item) {
-            Ok(Item::Entry(entry)) => self.guard.passes(&entry, replica),
-            _ => true,
-        };
-        if passes { alloc::vec![Out::Received(item)] } else { Vec::new() }
-    }
-
-    fn opened(&mut self, open: Open, replica: &Replica) -> Vec<Out> {
-        let forced = self.config.force || open.flags & message::OPEN_FORCE != 0;
-        if !forced && self.agrees(replica, open.core) {
+        shelf: &dyn Shelf,
+    ) -> Vec<Out> {
+        if !force && !self.config.force && self.agrees(replica, values.core) {
             self.stage = Stage::Done;
-            let turn = Turn::Equal(self.fingerprint(replica, self.initiator));
-            let turn = Out::Send(Message::Turn(turn).encode());
-            return alloc::vec![turn, Out::Done { in_sync: true }];
+            let equal = Message::Equal(self.value(replica, self.initiator));
+            return alloc::vec![Out::Send(equal.encode()), Out::Done { in_sync: true }];
         }
         self.stage = Stage::Running;
-        let mut outs = Vec::new();
-        if open.evidence != self.evidence_value(replica) {
-            let tags: Vec<u64> = evidence_tags(replica, &self.keys).into_keys().collect();
-            if tags.is_empty() {
-                // To say that there is none is what makes the peer send its own first.
-                outs.push(Out::Send(Message::Evidence(List::default()).encode()));
-            }
-            send_tags(tags, Message::Evidence, &mut outs);
+        if values.head != short::<2>(&replica.head_fingerprint(&self.keys.initiator)) {
+            self.sender.begin(Stream::Head, FIRST_HEAD);
         }
-        self.speak_banks(false, replica, &mut outs);
-        self.buckets.push(self.snapshot.root());
-        self.speak(replica, &mut outs);
+        if self.symbols_heard == 0 {
+            self.sender.begin(Stream::Core(Range::ALL), FIRST_CORE);
+        }
+        let mut outs = Vec::new();
+        self.end_of_turn(replica, shelf);
+        self.speak(replica, shelf, &mut outs);
         outs
     }
 
-    fn speak_banks(&self, answer: bool, replica: &Replica, outs: &mut Vec<Out>) {
-        in_messages(self.bank_vectors(replica).into_iter(), outs, |banks| {
-            Message::Have(Have { answer, banks, authors: List::default() })
-        });
-    }
-
-    fn bank_vectors(&self, replica: &Replica) -> Vec<message::BankVector> {
-        let banks = &replica.trust().network().definition().banks;
-        banks.iter().map(|bank| have::bank_vector(replica, &self.keys, bank.number)).collect()
-    }
-
-    fn compare(&mut self, buckets: &[Bucket]) {
-        let mut differences = Differences::default();
-        for bucket in buckets {
-            self.snapshot.compare(bucket, &mut self.ranges_from, &mut differences);
-        }
-        let room = PER_MESSAGE_MAX.saturating_sub(self.buckets.len());
-        self.buckets.extend(differences.buckets.into_iter().take(room));
-        self.lacking.extend(differences.lacking);
-        let room = AUTHORS_ASKED_MAX.saturating_sub(self.requests.len());
-        self.requests.extend(differences.shorts.into_iter().take(room));
-    }
-
-    fn take_have(&mut self, have: &Have, replica: &Replica) {
-        let mut due = Vec::new();
-        for theirs in have.banks.iter() {
-            have::bank_lacks(replica, &self.keys, theirs, &mut due);
-        }
-        if !have.answer && !have.banks.is_empty() {
-            self.banks_answered = true;
-        }
-        for theirs in have.authors.iter() {
-            self.answer_author(theirs, replica, &mut due);
-            let lacking = theirs.grants.is_empty();
-            if !have.answer && !lacking && self.answers.len() < AUTHORS_PER_TURN_MAX {
-                self.answers.insert(theirs.short);
-            }
-        }
-        self.add_due(due);
-    }
-
-    fn answer_author(&mut self, theirs: &AuthorVector, replica: &Replica, due: &mut Vec<Due>) {
-        // The session's order first; an author that arrived meanwhile is in neither side's way.
-        let Some(id) = self.snapshot.author(theirs.short) else { return };
-        let Some(author) = replica.author(&id) else { return };
-        let own = self.config.own.contains(&id);
-        let held_back = have::author_lacks(author, id, &self.keys, theirs, own, due);
-        if held_back && self.deferred.len() < AUTHORS_PER_TURN_MAX {
-            self.deferred.push(theirs.clone());
-        }
-    }
-
-    /// Evidence may come in several messages: it is compared when the turn ends.
-    fn take_evidence(&mut self, tags: &[u64]) {
-        let theirs = self.evidence.get_or_insert_default();
-        let room = TAGS_MAX.saturating_sub(theirs.len());
-        theirs.extend(tags.iter().take(room));
-    }
-
-    fn give_evidence(&mut self, asked: &[u64], replica: &Replica) {
-        let ours = evidence_tags(replica, &self.keys);
-        let mut due = Vec::new();
-        for author in asked.iter().filter_map(|tag| ours.get(tag)) {
-            evidence_items(replica, *author, &mut due);
-        }
-        self.add_due(due);
-    }
-
-    fn take_cache(&mut self, offered: &[u64], replica: &Replica) {
-        let held: BTreeSet<u64> =
-            cache_items(replica).map(|(_, id)| self.keys.wide_tag(&id)).collect();
-        let wanted = offered.iter().copied().filter(|tag| !held.contains(tag));
-        let room = CACHE_OFFERS_MAX.saturating_sub(self.cache_ask.len());
-        self.cache_ask.extend(wanted.take(room));
-    }
-
-    fn give_cache(&mut self, asked: &[u64], replica: &Replica) {
-        let asked: BTreeSet<u64> = asked.iter().copied().collect();
-        let due = cache_items(replica)
-            .filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)))
-            .map(|(key, _)| (Rank::Cache, 0, key))
-            .collect();
-        self.add_due(due);
-    }
-
-    /// Of more than one turn sends, the first by rank stay: evidence before all else.
-    fn add_due(&mut self, due: Vec<Due>) {
-        for item in due {
-            let new = !self.sent.contains(&item.2) && self.due.insert(item);
-            if new && self.due.len() > ITEMS_PER_TURN_MAX {
-                self.due.pop_last();
-            }
-        }
-    }
-
-    /// Looks at what the turn that has just ended leaves to do.
-    fn settle_turn(&mut self, replica: &Replica) {
-        self.messages = 0;
-        self.ranges_from = 0;
-        let mut due = Vec::new();
-        if let Some(theirs) = self.evidence.take() {
-            self.evidence_ask = compare_evidence(replica, &self.keys, &theirs, &mut due);
-        }
-        // Vectors that wait for the peer's checkpoint are looked at until it is here.
-        for theirs in core::mem::take(&mut self.deferred) {
-            self.answer_author(&theirs, replica, &mut due);
-        }
-        self.add_due(due);
-        let mut authors = 0;
-        while authors < AUTHORS_PER_TURN_MAX && self.due.len() < ITEMS_PER_TURN_MAX {
-            let Some(short) = self.lacking.pop_first() else { break };
-            let mut due = Vec::new();
-            self.answer_author(&have::nothing(short), replica, &mut due);
-            self.add_due(due);
-            authors += 1;
-        }
-    }
-
-    fn take_turn(&mut self, turn: Turn, replica: &Replica) -> Result<Vec<Out>, SyncError> {
+    fn take_turn(
+        &mut self,
+        turn: Turn,
+        replica: &Replica,
+        shelf: &dyn Shelf,
+    ) -> Result<Vec<Out>, SyncError> {
         self.turns = self.turns.saturating_add(1);
-        let (theirs, peer_finished) = match turn {
-            Turn::Equal(theirs) => {
-                self.stage = Stage::Done;
-                return Ok(alloc::vec![Out::Done { in_sync: self.agrees(replica, theirs) }]);
-            }
-            Turn::More(fingerprint) => (fingerprint, false),
-            Turn::Finished(fingerprint) => (fingerprint, true),
-        };
         if self.turns > TURNS_MAX {
             return Err(SyncError::TooManyTurns);
         }
-        self.settle_turn(replica);
-        let mut outs = Vec::new();
-        let said = peer_finished && self.finished && self.is_silent();
-        if !said {
-            self.speak(replica, &mut outs);
+        if let Stage::Opened { force, values } = self.stage {
+            return Ok(self.answer_opening(force, values, replica, shelf));
         }
-        if said || peer_finished && self.finished {
+        let theirs = match turn {
+            Turn::More | Turn::Busy => None,
+            Turn::Finished(value) => Some(value),
+        };
+        self.peer_busy = turn == Turn::Busy;
+        self.end_of_turn(replica, shelf);
+        let mut outs = Vec::new();
+        let over = theirs.is_some() && self.finished && self.is_silent();
+        if !over {
+            self.speak(replica, shelf, &mut outs);
+        }
+        if let Some(theirs) = theirs.filter(|_| self.finished) {
             self.stage = Stage::Done;
             outs.push(Out::Done { in_sync: self.agrees(replica, theirs) });
         }
         Ok(outs)
     }
 
+    /// Looks at what the turn that has just ended leaves to do.
+    fn end_of_turn(&mut self, replica: &Replica, shelf: &dyn Shelf) {
+        (self.messages, self.symbols_heard, self.heard) = (0, 0, 0);
+        self.ranges_from = Some(0);
+        self.told.clear();
+        for stream in self.receiver.give_up() {
+            match stream {
+                Stream::Core(range) => self.compare_later(range),
+                Stream::Head => self.banks.extend(all_banks(replica)),
+            }
+        }
+        // Vectors that wait for the peer's checkpoint are looked at until it is here.
+        for (id, theirs) in core::mem::take(&mut self.later) {
+            let Some(author) = replica.author_at(&id, shelf) else { continue };
+            let ours = author.checkpoint().map(|held| (held.certificate, held.number));
+            if have::version(&theirs) > ours {
+                self.later.push((id, theirs));
+            } else {
+                self.add_work(Work::Entries(id, theirs), id);
+            }
+        }
+        let Self { suspects, due, .. } = self;
+        suspects.retain(|id| {
+            let proven = replica.author_at(id, shelf).is_some_and(|known| known.proof().is_some());
+            if proven {
+                due.insert((have::Rank::Evidence, 1, Key::Proof(*id)));
+            }
+            !proven
+        });
+    }
+
+    fn compare_later(&mut self, range: Range) {
+        if self.ranges.len() < PER_MESSAGE_MAX {
+            self.ranges.push(range);
+        }
+    }
+
+    /// Own authors go first.
+    fn add_work(&mut self, work: Work, author: AuthorId) {
+        if self.work.len() >= AUTHORS_KEPT_MAX {
+            return; // Left for another session.
+        }
+        if self.config.own.contains(&author) {
+            self.work.push_front(work);
+        } else {
+            self.work.push_back(work);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.work.len() >= BUSY_AUTHORS
+    }
+
+    /// Whether there is nothing to say.
     fn is_silent(&self) -> bool {
         self.cache_offered && self.is_silent_but_cache()
     }
 
     fn is_silent_but_cache(&self) -> bool {
         self.due.is_empty()
-            && self.buckets.is_empty()
-            && self.requests.is_empty()
-            && self.answers.is_empty()
-            && self.lacking.is_empty()
-            && !self.banks_answered
-            && self.evidence_ask.is_empty()
+            && self.work.is_empty()
+            && self.sender.is_done()
+            && self.receiver.is_done()
+            && self.ranges.is_empty()
+            && self.asks.is_empty()
+            && self.wants.is_empty()
+            && self.banks.is_empty()
+            && self.head_ask.is_empty()
             && self.cache_ask.is_empty()
-    }
-
-    /// Says everything gathered, and ends the turn.
-    fn speak(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
-        let before = outs.len();
-        send_tags(core::mem::take(&mut self.evidence_ask), Message::EvidenceAsk, outs);
-        self.speak_items(outs);
-        self.speak_vectors(replica, outs);
-        self.speak_ranges(outs);
-        send_tags(core::mem::take(&mut self.cache_ask), Message::CacheAsk, outs);
-        if outs.len() == before && self.is_silent_but_cache() {
-            self.offer_cache(replica, outs);
-        }
-        self.finished = outs.len() == before && self.is_silent_but_cache();
-        let fingerprint = self.fingerprint(replica, self.initiator);
-        let turn =
-            if self.finished { Turn::Finished(fingerprint) } else { Turn::More(fingerprint) };
-        outs.push(Out::Send(Message::Turn(turn).encode()));
-    }
-
-    fn speak_items(&mut self, outs: &mut Vec<Out>) {
-        for (rank, _, key) in core::mem::take(&mut self.due) {
-            if matches!(rank, Rank::Entry | Rank::Cache) {
-                if self.others_items_left == 0 {
-                    continue;
-                }
-                self.others_items_left -= 1;
-            }
-            if self.sent.insert(key) {
-                outs.push(Out::SendItem(key));
-            }
-        }
-    }
-
-    fn speak_vectors(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
-        if core::mem::take(&mut self.banks_answered) {
-            self.speak_banks(true, replica, outs);
-        }
-        let later = match self.requests.iter().nth(AUTHORS_PER_TURN_MAX).copied() {
-            Some(first) => self.requests.split_off(&first),
-            None => BTreeSet::new(),
-        };
-        let requests = core::mem::replace(&mut self.requests, later);
-        let answers = core::mem::take(&mut self.answers);
-        self.speak_have(false, requests.into_iter(), replica, outs);
-        self.speak_have(true, answers.into_iter(), replica, outs);
-    }
-
-    fn speak_have(
-        &self,
-        answer: bool,
-        shorts: impl Iterator<Item = u64>,
-        replica: &Replica,
-        outs: &mut Vec<Out>,
-    ) {
-        let vectors = shorts.map(|short| {
-            let author = self.snapshot.author(short).and_then(|id| replica.author(&id));
-            have::author_vector(author, &self.keys, short)
-        });
-        in_messages(vectors, outs, |authors| {
-            Message::Have(Have { answer, banks: List::default(), authors })
-        });
-    }
-
-    fn speak_ranges(&mut self, outs: &mut Vec<Out>) {
-        in_messages(core::mem::take(&mut self.buckets).into_iter(), outs, Message::Ranges);
-    }
-
-    fn offer_cache(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
-        if core::mem::replace(&mut self.cache_offered, true) {
-            return;
-        }
-        let fresh: Vec<Hash> = cache_items(replica)
-            .map(|(_, id)| id)
-            .filter(|id| !self.config.offered.contains(id))
-            .take(CACHE_OFFERS_MAX)
-            .collect();
-        let tags = fresh.iter().map(|id| self.keys.wide_tag(id)).collect();
-        self.config.offered.extend(fresh);
-        send_tags(tags, Message::Cache, outs);
     }
 }
 
-fn snapshot(replica: &Replica, keys: &Keys) -> Snapshot {
-    let elements = replica.elements().iter().filter_map(|(subject, element)| match subject {
-        Subject::Author(author) => Some(Element {
-            short: keys.short(author),
-            tag: keys.wide_tag(element),
-            author: *author,
-        }),
-        Subject::Bank(_) => None,
-    });
-    Snapshot::new(elements.collect())
+fn short<const N: usize>(wide: &[u8; 8]) -> [u8; N] {
+    core::array::from_fn(|at| wide[at])
+}
+
+fn all_banks(replica: &Replica) -> impl Iterator<Item = (bool, BankNumber)> {
+    let banks = &replica.trust().network().definition().banks;
+    banks.iter().map(|bank| (false, bank.number))
 }

@@ -5,7 +5,7 @@ use crate::id::AuthorId;
 use crate::limits::{CARRY_WINDOW, PROVEN_VERIFICATIONS_PER_SESSION_MAX};
 use crate::record::entry::Entry;
 use crate::record::proof::Claim;
-use crate::replica::Replica;
+use crate::replica::{Replica, Shelf};
 use alloc::collections::BTreeMap;
 
 /// Entries of one author that fit into its core which one session passes on: a full window of
@@ -15,6 +15,9 @@ const FITTING_MAX: u32 = 2 * CARRY_WINDOW;
 /// Entries of authors that no grant certifies which one session passes on. An honest peer sends
 /// the grant first.
 const UNCERTIFIED_MAX: u32 = 64;
+
+/// Authors that are counted at once.
+const AUTHORS_MAX: usize = 1024;
 
 /// Counts what one session has passed on.
 #[derive(Debug, Default)]
@@ -26,19 +29,26 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Whether the entry is passed on to be verified. One that is held needs no verification.
-    pub(super) fn passes(&mut self, entry: &Entry, replica: &Replica) -> bool {
+    /// Whether the entry is passed on to be verified, and whether it may show a contradiction. One
+    /// that is held needs no verification.
+    pub(super) fn passes(
+        &mut self,
+        entry: &Entry,
+        replica: &Replica,
+        shelf: &dyn Shelf,
+    ) -> (bool, bool) {
         let claim = Claim::of(entry.header(), entry.id());
         let id = entry.header().author;
         let bank_time = replica.bank_time(id.bank);
-        let Some(author) =
-            replica.author(&id).filter(|known| known.is_certified(replica.trust(), bank_time))
+        let Some(author) = replica
+            .author_at(&id, shelf)
+            .filter(|known| known.is_certified(replica.trust(), bank_time))
         else {
             self.uncertified = self.uncertified.saturating_add(1);
-            return self.uncertified <= UNCERTIFIED_MAX;
+            return (self.uncertified <= UNCERTIFIED_MAX, false);
         };
         if author.holds(&claim) {
-            return true;
+            return (true, false);
         }
         let fits = author.admits(replica.trust(), bank_time, &claim).is_ok()
             && author.contradicted_by(&claim).is_none();
@@ -47,8 +57,18 @@ impl Guard {
             // However many entries one equivocator signs, they cost little.
             false => (&mut self.odd, PROVEN_VERIFICATIONS_PER_SESSION_MAX),
         };
+        if counts.len() >= AUTHORS_MAX && !counts.contains_key(&id) {
+            if !fits {
+                return (false, true);
+            }
+            counts.clear(); // Rather count honest ones again than keep them all.
+        }
         let count = counts.entry(id).or_default();
         *count = count.saturating_add(1);
-        *count <= max
+        (*count <= max, !fits)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        2 * (self.fitting.len() + self.odd.len()) * size_of::<(AuthorId, u32)>()
     }
 }

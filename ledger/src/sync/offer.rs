@@ -1,36 +1,37 @@
-//! What is told apart from the authors' vectors: evidence (freezes and proofs), which goes first,
-//! and the cache, which goes last.
+//! What is told apart from the authors' vectors: the head (banks, freezes and proofs), which goes
+//! first, and the cache, which goes last.
 
-use super::have::{Due, Rank};
+use super::have::{Due, Rank, bank_lacks};
 use super::keys::Keys;
-use crate::id::{AuthorId, Hash};
-use crate::replica::{Key, Replica};
-use alloc::collections::{BTreeMap, BTreeSet};
+use super::message::BankVector;
+use crate::codec::List;
+use crate::id::{AuthorId, BankNumber};
+use crate::record::item::Subject;
+use crate::replica::{Key, Replica, Shelf};
 use alloc::vec::Vec;
 
-/// The tag of every frozen or proven author's evidence.
-pub(super) fn evidence_tags(replica: &Replica, keys: &Keys) -> BTreeMap<u64, AuthorId> {
-    let elements = replica.evidence_elements();
-    elements.map(|(author, element)| (keys.wide_tag(element), *author)).collect()
+/// Everything of a subject of the head.
+pub(super) fn head_items(
+    replica: &Replica,
+    shelf: &dyn Shelf,
+    keys: &Keys,
+    subject: &Subject,
+    due: &mut Vec<Due>,
+) {
+    match subject {
+        Subject::Author(author) => evidence_items(replica, shelf, *author, due),
+        Subject::Bank(bank) => bank_lacks(replica, keys, &no_bank(*bank), due),
+    }
 }
 
-/// Compares evidence with the peer's: what it lacks is due, what we lack is returned.
-pub(super) fn compare_evidence(
-    replica: &Replica,
-    keys: &Keys,
-    theirs: &BTreeSet<u64>,
-    due: &mut Vec<Due>,
-) -> Vec<u64> {
-    let ours = evidence_tags(replica, keys);
-    for (_, author) in ours.iter().filter(|(tag, _)| !theirs.contains(tag)) {
-        evidence_items(replica, *author, due);
-    }
-    theirs.iter().copied().filter(|tag| !ours.contains_key(tag)).collect()
+/// The vector of a side that knows nothing of a bank.
+fn no_bank(bank: BankNumber) -> BankVector {
+    BankVector { bank, certificates: List::default(), bulletin: None }
 }
 
 /// The freeze and proof of an author, behind the grants that certify it.
-pub(super) fn evidence_items(replica: &Replica, id: AuthorId, due: &mut Vec<Due>) {
-    let Some(author) = replica.author(&id) else { return };
+fn evidence_items(replica: &Replica, shelf: &dyn Shelf, id: AuthorId, due: &mut Vec<Due>) {
+    let Some(author) = replica.author_at(&id, shelf) else { return };
     for held in author.grants() {
         let order = u32::from(held.serial.0);
         due.push((Rank::EvidenceGrant, order, Key::Grant(id, held.serial)));
@@ -39,10 +40,8 @@ pub(super) fn evidence_items(replica: &Replica, id: AuthorId, due: &mut Vec<Due>
     due.extend(author.proof().map(|_| (Rank::Evidence, 1, Key::Proof(id))));
 }
 
-/// Every cached item and its id.
-pub(super) fn cache_items(replica: &Replica) -> impl Iterator<Item = (Key, Hash)> {
-    let entries = replica.authors().flat_map(|(author, known)| {
-        known.cached().map(move |claim| (Key::Entry(*author, claim.id), claim.id))
-    });
-    entries.chain(replica.receipts().map(|(signer, id)| (Key::Receipt(*signer, *id), *id)))
+/// The subjects of the head that tags stand for.
+pub(super) fn head_subjects(replica: &Replica, keys: &Keys, tags: &[u64]) -> Vec<Subject> {
+    let subjects = replica.head_elements().map(|(subject, _)| subject);
+    subjects.filter(|subject| tags.contains(&keys.subject(subject))).collect()
 }

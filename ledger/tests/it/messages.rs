@@ -275,24 +275,38 @@ fn vectors_say_what_is_held() {
 fn messages_that_are_none_end_a_session_and_later_ones_do_not() {
     let file = file("sync.json");
     let replica = Replica::new(network());
-    let session =
-        || Session::open(false, &[1; 32], &replica, hundi_ledger::sync::Config::default());
+    let session = || {
+        Session::open(
+            false,
+            &[1; 32],
+            &replica,
+            &crate::world::MemoryShelf::default(),
+            hundi_ledger::sync::Config::default(),
+        )
+    };
     assert!(rows(&file["refused"]).len() > 10);
     for row in rows(&file["refused"]) {
         let (mut session, _) = session();
-        let error = session.handle(&unhex(&row["bytes"]), &replica).unwrap_err();
+        let error = session
+            .handle(&unhex(&row["bytes"]), &replica, &crate::world::MemoryShelf::default())
+            .unwrap_err();
         assert!(matches!(error, SyncError::Decode(_)), "{}: {error}", row["name"]);
         assert!(session.is_done());
     }
     // Due only in a session that runs: they are read, and come too early here.
     for row in rows(&file["taken"]) {
         let (mut session, _) = session();
-        let error = session.handle(&unhex(&row["bytes"]), &replica).unwrap_err();
+        let error = session
+            .handle(&unhex(&row["bytes"]), &replica, &crate::world::MemoryShelf::default())
+            .unwrap_err();
         assert_eq!(error, SyncError::NotDue, "{}", row["name"]);
     }
     for bytes in rows(&file["skipped"]) {
         let (mut session, _) = session();
-        assert_eq!(session.handle(&unhex(bytes), &replica), Ok(vec![]));
+        assert_eq!(
+            session.handle(&unhex(bytes), &replica, &crate::world::MemoryShelf::default()),
+            Ok(vec![])
+        );
         assert!(!session.is_done());
     }
 }

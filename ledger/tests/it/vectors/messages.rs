@@ -16,7 +16,7 @@ use hundi_ledger::replica::{Change, Key, Replica, Shelf};
 use hundi_ledger::sign::SecretKey;
 use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The names of the two sides, initiator first.
 pub(crate) const SIDES: [&str; 2] = ["initiator", "responder"];
@@ -86,7 +86,7 @@ impl Meeting {
             own: self.own[side].iter().copied().collect(),
             others_items_max: usize::MAX,
             force: self.force[side],
-            offered: BTreeSet::new(),
+            ..Config::default()
         }
     }
 
@@ -95,8 +95,8 @@ impl Meeting {
         let mut nodes = [Node::with(&self.items[0]), Node::with(&self.items[1])];
         let before = [nodes[0].replica.digest(), nodes[1].replica.digest()];
         let open = |side: usize| {
-            let replica = &nodes[side].replica;
-            Session::open(side == 0, &self.handshake_hash, replica, self.config(side))
+            let Node { replica, shelf, .. } = &nodes[side];
+            Session::open(side == 0, &self.handshake_hash, replica, shelf, self.config(side))
         };
         let ((first, outs), (second, _)) = (open(0), open(1));
         let mut sessions = [first, second];
@@ -119,7 +119,7 @@ impl Meeting {
             }
             let Some((from, bytes)) = queue.pop_front() else { break };
             let to = 1 - from;
-            let outs = sessions[to].handle(&bytes, &nodes[to].replica).unwrap();
+            let outs = sessions[to].handle(&bytes, &nodes[to].replica, &nodes[to].shelf).unwrap();
             messages.push((from, bytes));
             pending = Some((to, outs));
         }
