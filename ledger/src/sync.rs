@@ -183,6 +183,11 @@ pub struct Session {
     symbols_heard: usize,
     looks: u64,
     finished: bool,
+    /// The range of which the other side keeps the core.
+    peer_scope: Range,
+    scope_told: bool,
+    /// Symbols of the core came.
+    core_heard: bool,
     peer_busy: bool,
     window: usize,
     others_items_left: usize,
@@ -233,6 +238,9 @@ impl Session {
             symbols_heard: 0,
             looks: 0,
             finished: false,
+            peer_scope: Range::ALL,
+            scope_told: false,
+            core_heard: false,
             peer_busy: false,
             window: WINDOW_FIRST,
             guard: Guard::default(),
@@ -317,22 +325,34 @@ impl Session {
             core: self.value(replica, self.initiator),
             head: short(&replica.head_fingerprint(&self.keys.initiator)),
         };
-        if !self.config.force && !self.config.differs {
+        let scoped = replica.scope() != Range::ALL;
+        if !self.config.force && !self.config.differs && !scoped {
             return alloc::vec![Out::Send(Message::Open(values).encode())];
         }
         let flags = if self.config.force { OPEN_FORCE } else { 0 };
         let mut outs = alloc::vec![Out::Send(Message::OpenMore(flags, values).encode())];
         if self.config.differs {
-            self.sender.begin(Stream::Core(Range::ALL), FIRST_CORE);
+            self.sender.begin(Stream::Core(replica.scope()), FIRST_CORE);
         }
         self.speak(replica, shelf, &mut outs);
         outs
     }
 
-    /// The value of our core as the side named says it.
+    /// The range of which both sides keep the core.
+    fn whole(&self, replica: &Replica) -> Option<Range> {
+        replica.scope().and(&self.peer_scope)
+    }
+
+    /// The value of our core as the side named says it; of the common part where scopes differ.
     fn value<const N: usize>(&self, replica: &Replica, initiator: bool) -> [u8; N] {
         let key = if initiator { &self.keys.initiator } else { &self.keys.responder };
-        short(&replica.fingerprint(key))
+        if replica.scope() == self.peer_scope {
+            return short(&replica.fingerprint(key));
+        }
+        let common = self.whole(replica).into_iter().flat_map(|range| replica.authors_in(range));
+        let tags = common.map(|(_, element)| self.keys.wide_tag(element));
+        let hash = blake3::keyed_hash(key, &tags.fold(0, u64::wrapping_add).to_le_bytes());
+        core::array::from_fn(|at| hash.as_bytes()[at])
     }
 
     /// Whether the peer's value says that its core is ours.
@@ -367,7 +387,8 @@ impl Session {
         replica: &Replica,
         shelf: &dyn Shelf,
     ) -> Vec<Out> {
-        if !force && !self.config.force && self.agrees(replica, values.core) {
+        let comparable = replica.scope() == self.peer_scope;
+        if comparable && !force && !self.config.force && self.agrees(replica, values.core) {
             self.stage = Stage::Done;
             let equal = Message::Equal(self.value(replica, self.initiator));
             return alloc::vec![Out::Send(equal.encode()), Out::Done { in_sync: true }];
@@ -376,8 +397,8 @@ impl Session {
         if values.head != short::<2>(&replica.head_fingerprint(&self.keys.initiator)) {
             self.sender.begin(Stream::Head, FIRST_HEAD);
         }
-        if self.symbols_heard == 0 {
-            self.sender.begin(Stream::Core(Range::ALL), FIRST_CORE);
+        if let Some(whole) = self.whole(replica).filter(|_| !self.core_heard) {
+            self.sender.begin(Stream::Core(whole), FIRST_CORE);
         }
         let mut outs = Vec::new();
         self.end_of_turn(replica, shelf);
@@ -395,6 +416,7 @@ impl Session {
         if self.turns > TURNS_MAX {
             return Err(SyncError::TooManyTurns);
         }
+        self.look(0)?;
         if let Stage::Opened { force, values } = self.stage {
             return Ok(self.answer_opening(force, values, replica, shelf));
         }

@@ -44,6 +44,7 @@ impl Session {
                 return Ok(alloc::vec![Out::Done { in_sync: self.agrees(replica, value) }]);
             }
             (Stage::Waiting | Stage::Done, _) => return Err(SyncError::NotDue),
+            (_, Message::Scope(range)) if self.turns == 0 => self.peer_scope = range,
             (_, Message::Turn(turn)) => return self.take_turn(turn, replica, shelf),
             (_, Message::Symbols(stream, start, symbols)) => {
                 self.take_symbols(stream, usize::from(start), symbols, replica, shelf)?;
@@ -114,9 +115,16 @@ impl Session {
         if self.symbols_heard > SYMBOLS_PER_TURN_MAX {
             return Err(SyncError::TooManySymbols);
         }
+        let Some(whole) = self.whole(replica) else { return Ok(()) };
+        if let Stream::Core(range) = stream {
+            if whole.and(&range) != Some(range) {
+                return Ok(()); // Said before this side's scope was heard.
+            }
+            self.core_heard = true;
+        }
         let keys = &self.keys;
         let mut looks = 0;
-        let told = self.receiver.take(stream, start, symbols, |count| {
+        let told = self.receiver.take(whole, stream, start, symbols, |count| {
             let (ours, looked) = stream_symbols(replica, keys, stream, count);
             looks += looked;
             ours
@@ -206,23 +214,23 @@ impl Session {
         replica: &Replica,
         shelf: &dyn Shelf,
     ) -> Result<(), SyncError> {
-        let Some(Estimate { sketch, own }) =
-            estimate.filter(|_| stream == Stream::Core(Range::ALL))
+        let Some(whole) = self.whole(replica) else { return Ok(()) };
+        let Some(Estimate { sketch, own }) = estimate.filter(|_| stream == Stream::Core(whole))
         else {
             self.sender.go_on(stream, next, 0);
             return Ok(());
         };
         self.look(replica.core_len())?;
-        let ours = self.sketch(replica);
+        let ours = self.sketch(replica, whole);
         let differ = super::sketch::estimate(&ours, &sketch);
         let theirs = own.into_iter().map(|place| u64::from(place) << 48);
         let own: Vec<u64> = self.own_positions(replica, shelf).into_iter().chain(theirs).collect();
-        self.sender.plan(differ, next, &own, self.keys.start);
+        self.sender.plan(whole, differ, next, &own, self.keys.start);
         Ok(())
     }
 
-    pub(super) fn sketch(&self, replica: &Replica) -> super::sketch::Sketch {
-        super::sketch::sketch(replica.authors_in(Range::ALL).map(|(id, element)| Element {
+    pub(super) fn sketch(&self, replica: &Replica, whole: Range) -> super::sketch::Sketch {
+        super::sketch::sketch(replica.authors_in(whole).map(|(id, element)| Element {
             author: self.keys.author(id),
             state: self.keys.state(element),
         }))

@@ -45,3 +45,8 @@ impl Replica {
         self.elements().len() as u64
     }
 }
+impl Replica {
+    pub(crate) fn scope(&self) -> Range {
+        Range::ALL
+    }
+}

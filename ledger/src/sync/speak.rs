@@ -26,6 +26,12 @@ impl Session {
     pub(super) fn speak(&mut self, replica: &Replica, shelf: &dyn Shelf, outs: &mut Vec<Out>) {
         let before = outs.len();
         let new = !self.peer_busy && !self.is_busy();
+        if self.turns <= 1
+            && !core::mem::replace(&mut self.scope_told, true)
+            && replica.scope() != Range::ALL
+        {
+            outs.push(Out::Send(Message::Scope(replica.scope()).encode()));
+        }
         self.speak_tags(outs, Message::HeadAsk);
         self.speak_items(replica, shelf, outs);
         self.speak_banks(replica, outs);
@@ -170,12 +176,14 @@ impl Session {
     }
 
     fn speak_more(&mut self, replica: &Replica, shelf: &dyn Shelf, outs: &mut Vec<Out>) {
+        let whole = self.whole(replica);
         for (stream, next) in self.receiver.ask() {
-            let whole = stream == Stream::Core(Range::ALL);
-            let estimate = (whole && !core::mem::replace(&mut self.sketched, whole)).then(|| {
+            let whole = whole.filter(|whole| stream == Stream::Core(*whole) && !self.sketched);
+            self.sketched |= whole.is_some();
+            let estimate = whole.map(|whole| {
                 let own = self.own_positions(replica, shelf);
                 let own = own.into_iter().map(|position| (position >> 48) as u16).collect();
-                Estimate { sketch: self.sketch(replica), own }
+                Estimate { sketch: self.sketch(replica, whole), own }
             });
             outs.push(Out::Send(Message::More(stream, next as u16, estimate).encode()));
         }

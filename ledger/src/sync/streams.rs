@@ -25,6 +25,8 @@ const RANGE_MAX: u64 = 24;
 const WINDOW_FIRST: u64 = 24;
 /// Differing authors that the ranges of one turn hold together at most.
 const WINDOW_MAX: u64 = 512;
+/// Bits that a range has at most, so that even the least differ in something.
+const BITS_MAX: u8 = 40;
 /// Symbols taken and not yet decoded that are kept at most.
 const KEPT_MAX: usize = 4096;
 
@@ -41,6 +43,8 @@ pub(super) struct Due {
 /// The walk over ranges.
 #[derive(Clone, Debug)]
 struct Plan {
+    /// What is cut, and into how many bits' worth of ranges.
+    whole: Range,
     bits: u8,
     /// Symbols for each range at first.
     symbols: usize,
@@ -57,24 +61,26 @@ struct Plan {
 }
 
 impl Plan {
-    fn next(&mut self) -> Option<Range> {
-        if let Some(number) = self.first.get(self.first_sent) {
+    /// The next range, and how many symbols it is to have: more if it is to decode at once.
+    fn next(&mut self) -> Option<(Range, usize)> {
+        if let Some(number) = self.first.get(self.first_sent).copied() {
             self.first_sent += 1;
-            return self.range(*number);
+            return self.range(number).map(|range| (range, 2 * self.symbols));
         }
         let count = 1u64 << self.bits;
         while self.walked < count {
             let number = self.start.wrapping_add(self.walked) % count;
             self.walked += 1;
             if !self.first.contains(&number) {
-                return self.range(number);
+                return self.range(number).map(|range| (range, self.symbols));
             }
         }
         None
     }
 
     fn range(&self, number: u64) -> Option<Range> {
-        Range::new(self.bits, number.checked_shl(64 - u32::from(self.bits)).unwrap_or(0))
+        let bits = self.whole.bits() + self.bits;
+        Range::new(bits, self.whole.first() | number.checked_shl(64 - u32::from(bits)).unwrap_or(0))
     }
 
     fn is_done(&self) -> bool {
@@ -111,27 +117,30 @@ impl Sender {
         }
     }
 
-    /// Cuts a difference of about `differ` authors into streams. `own` are positions of own authors
-    /// on both sides, and `start` where the walk begins.
-    pub(super) fn plan(&mut self, differ: u64, next: usize, own: &[u64], start: u64) {
+    /// Cuts a difference of about `differ` authors within `whole` into streams. `own` are positions
+    /// of own authors on both sides, and `start` where the walk begins.
+    pub(super) fn plan(&mut self, whole: Range, differ: u64, next: usize, own: &[u64], start: u64) {
         if self.plan.is_some() {
             return;
         }
-        if differ <= WHOLE_MAX {
-            return self.go_on(Stream::Core(Range::ALL), next, symbols_for(differ));
+        let most = BITS_MAX.saturating_sub(whole.bits());
+        if differ <= WHOLE_MAX || most == 0 {
+            return self.go_on(Stream::Core(whole), next, symbols_for(differ));
         }
-        let bits = (1..=40).find(|bits| differ >> bits <= RANGE_MAX).unwrap_or(40);
-        let number = |position: &u64| position >> (64 - u32::from(bits));
-        let mut first: Vec<u64> = own.iter().map(number).collect();
+        let bits = (1..most).find(|bits| differ >> bits <= RANGE_MAX).unwrap_or(most);
+        let number = |position: u64| (position << whole.bits()) >> (64 - bits);
+        let own = own.iter().copied().filter(|position| whole.contains(*position));
+        let mut first: Vec<u64> = own.map(number).collect();
         first.sort_unstable();
         first.dedup();
         let differ = (differ >> bits).max(1);
         self.plan = Some(Plan {
+            whole,
             bits,
             symbols: symbols_for(differ),
             first,
             first_sent: 0,
-            start: number(&start),
+            start: number(start),
             walked: 0,
             differ,
             window: WINDOW_FIRST,
@@ -149,9 +158,8 @@ impl Sender {
         }
         let ranges = (plan.window / plan.differ).max(1);
         plan.window = (plan.window * 2).min(WINDOW_MAX);
-        let to = plan.symbols;
         let next = (0..ranges).map_while(|_| plan.next());
-        due.extend(next.map(|range| Due { stream: Stream::Core(range), from: 0, to }));
+        due.extend(next.map(|(range, to)| Due { stream: Stream::Core(range), from: 0, to }));
         due
     }
 
@@ -206,20 +214,19 @@ pub(super) enum Told {
 }
 
 impl Receiver {
-    /// Takes symbols of the other side. `ours` gives as many symbols of this side, from 0 on: the
+    /// Takes symbols of the other side, of the head or a range within `whole`. `ours` gives as many symbols of this side, from 0 on: the
     /// set of this side may have changed since earlier ones came.
     pub(super) fn take(
         &mut self,
+        whole: Range,
         stream: Stream,
         start: usize,
         symbols: Vec<Symbol>,
         ours: impl FnOnce(usize) -> Vec<Symbol>,
     ) -> Told {
-        if let Stream::Core(range) = stream
-            && range != Range::ALL
-        {
+        if stream != Stream::Head && stream != Stream::Core(whole) {
             // The other side cuts into ranges what was to be one stream.
-            self.open.remove(&Stream::Core(Range::ALL));
+            self.open.remove(&Stream::Core(whole));
         }
         let kept: usize = self.open.values().map(|open| open.symbols.len()).sum();
         let held = self.open.get(&stream).map_or(0, |open| open.symbols.len());
