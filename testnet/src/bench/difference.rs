@@ -249,7 +249,7 @@ mod tests {
             assert_ne!(a.replica.digest(), b.replica.digest());
             let newest = world.newest();
             let later = difference.only.iter().flatten().filter(|piece| piece.time > newest);
-            let all = difference.only.iter().map(Vec::len).sum();
+            let all = difference.only.iter().flatten().count();
             assert!(placement != Placement::Recent || later.count() == all);
         }
     }
