@@ -2,13 +2,16 @@
 //!
 //! [`world`] signs the items and [`difference`] makes two nodes differ; [`contact`] lets them meet
 //! over a link that counts, [`peers`] does the same with other people's protocols. [`sets`],
-//! [`growth`] and [`walk`] are the cases, [`report`] says what came out and whether it held. All
-//! figures are integers; processor time and memory are the only ones that differ between two runs
-//! of one program.
+//! [`growth`] and [`walk`] are the cases, [`figures`] and [`report`] say what came out and whether
+//! it held, [`bound`] what is possible at all; [`plot`] draws. [`disk`] signs more than fits into
+//! memory. All figures are integers; processor time and memory are the only ones that differ
+//! between two runs of one program.
 
 pub mod bound;
 pub mod contact;
 pub mod difference;
+pub mod disk;
+pub mod figures;
 pub mod growth;
 pub mod measure;
 pub mod peers;

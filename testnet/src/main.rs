@@ -2,12 +2,14 @@
 //! expectation held, 1 one did not, 2 wrong usage, 3 something is missing on this machine, 130 a
 //! person interrupted.
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use hundi_testnet::bench::report::Report;
 use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::process::interrupt;
 use peak_alloc::PeakAlloc;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -66,6 +68,9 @@ struct SyncArgs {
     /// Draw how the cost grows into this file, as SVG. Needs the case growth.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write the tables into this file as a page of documentation, with the plot if there is one.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +133,21 @@ fn demo(args: DemoArgs) -> ExitCode {
     }
 }
 
+/// Writes the files that the options name.
+fn write_files(args: &SyncArgs, report: &Report) -> anyhow::Result<()> {
+    let write = |file: &Path, text: String| {
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    };
+    if let Some(file) = &args.plot {
+        write(file, bench::plot::svg(&report.rows))?;
+    }
+    if let Some(file) = &args.markdown {
+        let plot = args.plot.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        write(file, report.to_markdown(plot))?;
+    }
+    Ok(())
+}
+
 fn bench_sync(args: SyncArgs) -> ExitCode {
     let all = || vec![Case::Sets, Case::Villages, Case::Contacts, Case::Growth];
     let (seeds, authors) = if args.quick { (3, 2_000) } else { (100, 100_000) };
@@ -135,7 +155,7 @@ fn bench_sync(args: SyncArgs) -> ExitCode {
         seeds: args.seeds.unwrap_or(seeds),
         authors: args.authors.map_or(authors, |authors| authors as usize),
         quick: args.quick,
-        cases: if args.only.is_empty() { all() } else { args.only },
+        cases: if args.only.is_empty() { all() } else { args.only.clone() },
     };
     if args.plot.is_some() && !options.cases.contains(&Case::Growth) {
         eprintln!("hundi-testnet: --plot draws the case growth, which --only leaves out");
@@ -151,10 +171,8 @@ fn bench_sync(args: SyncArgs) -> ExitCode {
             };
         }
     };
-    if let Some(file) = args.plot
-        && let Err(error) = std::fs::write(&file, bench::plot::svg(&report.rows))
-    {
-        eprintln!("hundi-testnet: cannot write {}: {error}", file.display());
+    if let Err(error) = write_files(&args, &report) {
+        eprintln!("hundi-testnet: {error:#}");
         return ExitCode::from(EXIT_LACKS);
     }
     if args.json {

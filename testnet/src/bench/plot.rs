@@ -2,7 +2,8 @@
 //! axes go from one power of ten to another; a line has a point for every row that has a value.
 
 use super::bound::{LOG2_BITS, log2};
-use super::report::{Figures, Row};
+use super::figures::Figures;
+use super::report::Row;
 use std::fmt::Write as _;
 
 const WIDTH: u64 = 420;

@@ -1,12 +1,11 @@
 //! What a bench came to: tables for people, one JSON object for programs, and whether what must
-//! hold did. Time is in microseconds and ratios are in thousandths inside; both are printed as
-//! decimals.
+//! hold did.
 
+use super::Options;
 use super::difference::{Mix, Placement};
-use super::measure::{Sample, Spread};
-use super::{Options, contact};
+use super::figures::Figures;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// What a contact may cost where nothing differs, bytes, both directions together.
@@ -35,130 +34,6 @@ pub struct Expectation {
     pub measured: u64,
     /// The most that it may be.
     pub limit: u64,
-}
-
-/// The figures of one protocol in one row, over all seeds.
-#[derive(Clone, Copy, Debug)]
-pub struct Figures {
-    /// How many differences were measured.
-    pub seeds: u64,
-    /// Bytes besides items from the initiator, from the responder, and of both.
-    pub metadata: [Spread; 3],
-    /// All bytes on the link.
-    pub total: Spread,
-    /// Bytes of the items that were missing.
-    pub missing: Spread,
-    /// Total in thousandths of what was missing.
-    pub ratio: Option<Spread>,
-    /// One-way trips until both held everything.
-    pub half_trips: Spread,
-    /// One-way trips until the first item.
-    pub half_trips_first: Option<Spread>,
-    /// Processor time of each side, microseconds.
-    pub cpu_us: [Spread; 2],
-    /// Processor time for taking what arrived, microseconds, both sides; none where it is in
-    /// `cpu_us`.
-    pub apply_us: Option<Spread>,
-    /// The larger of both sides' peaks, bytes.
-    pub peak_bytes: Spread,
-    /// The most contacts that one difference took.
-    pub contacts: u64,
-    /// Total above 1.25 times what was missing, bytes, the highest.
-    above_125: u64,
-    /// Total above 1.15 times what was missing, bytes, the highest.
-    above_115: u64,
-}
-
-impl Figures {
-    /// Of all samples of a row.
-    pub fn of(samples: &[Sample]) -> Self {
-        let spread = |figure: &dyn Fn(&Sample) -> u64| Spread::of(samples.iter().map(figure));
-        let above = |percent: u64| {
-            spread(&|one| one.total().saturating_sub(one.missing() * percent / 100)).max
-        };
-        let ratios: Vec<u64> = samples.iter().filter_map(Sample::ratio_thousandths).collect();
-        let firsts: Vec<u64> = samples.iter().filter_map(|one| one.half_trips_first).collect();
-        let applies: Vec<u64> = samples
-            .iter()
-            .filter_map(|one| one.apply_ns.map(|ns| (ns[0] + ns[1]) / 1_000))
-            .collect();
-        let some = |values: Vec<u64>| (!values.is_empty()).then(|| Spread::of(values.into_iter()));
-        Self {
-            seeds: samples.len() as u64,
-            metadata: [
-                spread(&|one| one.metadata()[0]),
-                spread(&|one| one.metadata()[1]),
-                spread(&|one| one.total().saturating_sub(one.missing())),
-            ],
-            total: spread(&Sample::total),
-            missing: spread(&Sample::missing),
-            ratio: some(ratios),
-            half_trips: spread(&|one| one.half_trips),
-            half_trips_first: some(firsts),
-            cpu_us: [0, 1].map(|side| spread(&|one| one.meter.cpu_ns[side] / 1_000)),
-            apply_us: some(applies),
-            peak_bytes: spread(&|one| one.meter.peak_bytes.into_iter().max().unwrap_or(0)),
-            contacts: spread(&|one| one.contacts).max,
-            above_125: above(125),
-            above_115: above(115),
-        }
-    }
-
-    fn to_json(self) -> Map<String, Value> {
-        let [up, down, both] = self.metadata;
-        let halves = |spread: Spread, pick: fn(Spread) -> u64| decimal(pick(spread) * 500);
-        let (p50, p95): (fn(Spread) -> u64, fn(Spread) -> u64) = (|one| one.p50, |one| one.p95);
-        let first = self.half_trips_first;
-        let figures = json!({
-            "seeds": self.seeds,
-            "opening": contact::OPENING,
-            "metadata_bytes_up": up.p50,
-            "metadata_bytes_up_p95": up.p95,
-            "metadata_bytes_down": down.p50,
-            "metadata_bytes_down_p95": down.p95,
-            "metadata_bytes": both.p50,
-            "metadata_bytes_p95": both.p95,
-            "total_bytes": self.total.p50,
-            "total_bytes_p95": self.total.p95,
-            "missing_bytes": self.missing.p50,
-            "ratio_to_missing": self.ratio.map(|ratio| decimal(ratio.p50)),
-            "ratio_to_missing_p95": self.ratio.map(|ratio| decimal(ratio.p95)),
-            "round_trips": halves(self.half_trips, p50),
-            "round_trips_p95": halves(self.half_trips, p95),
-            "round_trips_first_item": first.map(|first| halves(first, p50)),
-            "round_trips_first_item_p95": first.map(|first| halves(first, p95)),
-            "contacts_max": self.contacts,
-            "cpu_ms_a": decimal(self.cpu_us[0].p50),
-            "cpu_ms_a_p95": decimal(self.cpu_us[0].p95),
-            "cpu_ms_b": decimal(self.cpu_us[1].p50),
-            "cpu_ms_b_p95": decimal(self.cpu_us[1].p95),
-            "apply_ms": self.apply_us.map(|apply| decimal(apply.p50)),
-            "peak_session_bytes": self.peak_bytes.max,
-        });
-        match figures {
-            Value::Object(figures) => figures,
-            _ => Map::new(),
-        }
-    }
-
-    fn write(&self, out: &mut String, name: &str) -> std::fmt::Result {
-        let [up, down, _] = self.metadata;
-        let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| thousandths(ratio.p50, 3));
-        let trips = |halves: u64| thousandths(halves * 500, 1);
-        writeln!(
-            out,
-            "  {name:<11}{:>5} {:>17} {:>17} {:>10} {:>7} {:>9} {:>9} {:>9} {:>9}",
-            self.seeds,
-            format!("{} / {}", up.p50, up.p95),
-            format!("{} / {}", down.p50, down.p95),
-            self.total.p50,
-            ratio,
-            format!("{} / {}", trips(self.half_trips.p50), trips(self.half_trips.p95)),
-            thousandths(self.cpu_us[0].p50, 1),
-            thousandths(self.cpu_us[1].p50, 1),
-            self.peak_bytes.max.div_ceil(1_024),
-        )
-    }
 }
 
 /// One line of a table: our session and the peers on the same differences.
@@ -409,6 +284,19 @@ impl Report {
         }
     }
 
+    /// A page of documentation: the tables, with the plot if it is beside the page.
+    pub fn to_markdown(&self, plot: Option<&str>) -> String {
+        let picture = plot.map_or_else(String::new, |file| {
+            format!("![metadata and time, as the set and the difference grow]({file})\n\n")
+        });
+        format!(
+            "# What a sync session costs\n\n\
+             Written by `hundi-testnet bench sync`; [for testers](testers.md#the-sync-bench) says \
+             how it measures and how to read it.\n\n{picture}```text{}```\n",
+            self.to_text()
+        )
+    }
+
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let mut case = "";
         for row in &self.rows {
@@ -417,7 +305,7 @@ impl Report {
                 writeln!(out, "\n{}", case.to_uppercase())?;
                 writeln!(
                     out,
-                    "  {:<11}{:>5} {:>17} {:>17} {:>10} {:>7} {:>9} {:>9} {:>9} {:>9}",
+                    "  {:<11}{:>5} {:>17} {:>17} {:>10} {:>7} {:>9} {:>6} {:>8} {:>8} {:>8}",
                     "",
                     "seeds",
                     "up p50 / p95",
@@ -425,9 +313,10 @@ impl Report {
                     "total",
                     "ratio",
                     "trips",
+                    "first",
                     "ms a",
                     "ms b",
-                    "KiB peak"
+                    "KiB"
                 )?;
             }
             writeln!(out, "{}; at least {} bytes", row.name(), row.minimum_bytes)?;
@@ -462,25 +351,86 @@ impl Report {
     }
 }
 
-/// Thousandths as a decimal with so many places, at most three.
-fn thousandths(value: u64, places: usize) -> String {
-    let part = format!("{:03}", value % 1_000);
-    format!("{}.{}", value / 1_000, &part[..places.min(3)])
-}
-
-/// Thousandths as a JSON number.
-fn decimal(value: u64) -> Value {
-    serde_json::from_str(&thousandths(value, 3)).unwrap_or(Value::Null)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::measure::Sample;
+
+    fn report() -> Report {
+        let cases = Vec::new();
+        Report::new(&Options { seeds: 1, authors: 100, quick: true, cases })
+    }
+
+    fn failing(report: &Report) -> Vec<&str> {
+        let failed = report.expectations.iter().filter(|one| !one.held);
+        failed.filter_map(|one| one.name.rsplit(": ").next()).collect()
+    }
 
     #[test]
-    fn thousandths_are_decimals() {
-        assert_eq!(thousandths(1_234, 3), "1.234");
-        assert_eq!(thousandths(2_500, 1), "2.5");
-        assert_eq!(decimal(42).to_string(), "0.042");
+    fn what_does_not_hold_is_found() {
+        let sample = |metadata: u64, half_trips| Sample {
+            sent: [1_000, 1_000 + metadata],
+            items: [1_000, 1_000],
+            half_trips,
+            ..Sample::default()
+        };
+        let row = |mix, difference, sample: Sample, unequal| {
+            let ours = Figures::of(&[sample]);
+            let placement = Placement::Recent;
+            let (negentropy, automerge) = (ours, None);
+            Row {
+                case: "sets",
+                authors: 100,
+                difference,
+                mix,
+                placement,
+                minimum_bytes: 0,
+                unequal,
+                ours,
+                negentropy,
+                automerge,
+            }
+        };
+        for (row, expected) in [
+            (row(Mix::Mixed, 10, sample(1_024, 4), 0), &[][..]),
+            (row(Mix::Mixed, 10, sample(1_025, 4), 0), &["metadata at p95, bytes"][..]),
+            (row(Mix::Mixed, 10, sample(9, 5), 0), &["one-way trips at p95"]),
+            (row(Mix::Mixed, 1, sample(9, 9), 1), &["differences that did not end equal"]),
+            (row(Mix::Mixed, 0, sample(9, 2), 0), &["bytes on the link"]),
+            (row(Mix::One, 1, sample(1_524, 2), 0), &[]),
+            (row(Mix::One, 1, sample(1_525, 2), 0), &["bytes above 1.25 times what was missing"]),
+            (row(Mix::Three, 1, sample(1_324, 2), 0), &[]),
+            (row(Mix::Three, 1, sample(1_325, 2), 0), &["bytes above 1.15 times what was missing"]),
+        ] {
+            let mut report = report();
+            report.expect_of_set(&row);
+            assert_eq!(failing(&report), expected, "{row:?}");
+            assert_eq!(report.held(), expected.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_walk_that_loses_or_wastes_is_found() {
+        let good = Walk {
+            entries: 10,
+            contacts: 2,
+            total_bytes: 11_000 + 2 * 2_048,
+            payload_bytes: 10_000,
+            converged: true,
+            ..Walk::new("villages", 1)
+        };
+        let worse: [(Walk, &str); 3] = [
+            (Walk { converged: false, ..good.clone() }, "ends that do not hold everything"),
+            (Walk { fruitless: 2, ..good.clone() }, "contacts without gain"),
+            (Walk { total_bytes: good.total_bytes + 1, ..good.clone() }, "bytes in all"),
+        ];
+        let mut all = report();
+        all.expect_of_walk(&good);
+        assert!(all.held());
+        for (walk, expected) in worse {
+            let mut report = report();
+            report.expect_of_walk(&walk);
+            assert_eq!(failing(&report), [expected]);
+        }
     }
 }

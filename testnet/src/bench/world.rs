@@ -20,6 +20,7 @@ use hundi_ledger::trust::VerifiedItem;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// When the network starts, Unix seconds.
@@ -31,7 +32,7 @@ const BODY_BYTES: usize = 127;
 /// The one bank.
 const BANK: BankNumber = BankNumber(1);
 /// Authors that are signed for before they are applied: what a batch holds stays small.
-const BATCH: usize = 8 * 1024;
+pub const BATCH: usize = 8 * 1024;
 /// What every grant of the world allows, minor units.
 const LIMIT_MINOR: u64 = 1_000_000;
 
@@ -68,6 +69,9 @@ pub struct Writer {
     /// The time of its newest item, Unix seconds.
     pub time: u32,
 }
+
+/// An author with its items, in an order in which they can be taken.
+pub type Enrolled = (Writer, Vec<(Piece, VerifiedItem)>);
 
 /// Stored items: those that all nodes of a world started with, and a node's own.
 #[derive(Clone, Debug, Default)]
@@ -166,7 +170,7 @@ impl World {
             by_time: Vec::new(),
             catalogue: Vec::new(),
         };
-        for item in world.bank_items(&root)? {
+        for item in world.bank_items()? {
             world.base.take(&item)?;
         }
         for first in (0..authors).step_by(BATCH) {
@@ -185,7 +189,7 @@ impl World {
     pub fn empty_node(&self) -> Result<Node> {
         let replica = Replica::new(self.network.clone());
         let mut node = Node { replica, shelf: Layers::default() };
-        for item in self.bank_items(&secret(self.seed, u64::MAX))? {
+        for item in self.bank_items()? {
             node.take(&item)?;
         }
         node.settle();
@@ -196,7 +200,17 @@ impl World {
         self.network.id()
     }
 
-    fn bank_items(&self, root: &SecretKey) -> Result<[Vec<u8>; 2]> {
+    /// The network of this world.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The bank's certificate and bulletin, as items.
+    ///
+    /// # Errors
+    /// When a record breaks a rule of the ledger.
+    pub fn bank_items(&self) -> Result<[Vec<u8>; 2]> {
+        let root = &secret(self.seed, u64::MAX);
         let certificate = Certificate {
             version: VERSION,
             bank: BANK,
@@ -220,26 +234,10 @@ impl World {
         Ok([Item::Certificate(certificate).encode(), Item::Bulletin(bulletin).encode()])
     }
 
-    /// Signs for a range of authors on all cores and applies what they signed. The signer's own
-    /// verdict is enough here: what a node receives is decoded and verified.
-    fn add(&mut self, numbers: std::ops::Range<usize>) -> Result<()> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let numbers: Vec<usize> = numbers.collect();
-        let share = numbers.len().div_ceil(cores).max(1);
-        let this = &*self;
-        let signed: Result<Vec<_>> = std::thread::scope(|scope| {
-            let work = |share: &'_ [usize]| share.iter().map(|at| this.author(*at)).collect();
-            let chunks = numbers.chunks(share);
-            let workers: Vec<_> = chunks
-                .map(|share| scope.spawn(move || -> Result<Vec<_>> { work(share) }))
-                .collect();
-            let mut all = Vec::with_capacity(numbers.len());
-            for worker in workers {
-                all.extend(worker.join().map_err(|_| anyhow!("a signing thread died"))??);
-            }
-            Ok(all)
-        });
-        for (writer, items) in signed? {
+    /// Signs for a range of authors and applies what they signed. The signer's own verdict is
+    /// enough here: what a node receives is decoded and verified.
+    fn add(&mut self, numbers: Range<usize>) -> Result<()> {
+        for (writer, items) in self.sign(numbers)? {
             for (piece, item) in items {
                 let status = self.base.apply(item);
                 if status != Status::Stored {
@@ -252,8 +250,30 @@ impl World {
         Ok(())
     }
 
+    /// What the authors of these numbers hold at the start. Signs on every core.
+    ///
+    /// # Errors
+    /// When a record breaks a rule of the ledger.
+    pub fn sign(&self, numbers: Range<usize>) -> Result<Vec<Enrolled>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let numbers: Vec<usize> = numbers.collect();
+        let share = numbers.len().div_ceil(cores).max(1);
+        std::thread::scope(|scope| {
+            let work = |share: &[usize]| share.iter().map(|at| self.author(*at)).collect();
+            let workers: Vec<_> = numbers
+                .chunks(share)
+                .map(|share| scope.spawn(move || -> Result<Vec<_>> { work(share) }))
+                .collect();
+            let mut all = Vec::with_capacity(numbers.len());
+            for worker in workers {
+                all.extend(worker.join().map_err(|_| anyhow!("a signing thread died"))??);
+            }
+            Ok(all)
+        })
+    }
+
     /// An author of the world with what it holds at the start.
-    fn author(&self, number: usize) -> Result<(Writer, Vec<(Piece, VerifiedItem)>)> {
+    fn author(&self, number: usize) -> Result<Enrolled> {
         let number = u64::try_from(number)?;
         let time =
             START + u32::try_from(dice(self.seed, number).next_u64() % u64::from(SPREAD_SECONDS))?;
@@ -264,7 +284,7 @@ impl World {
     ///
     /// # Errors
     /// When a record breaks a rule of the ledger.
-    pub fn enrol(&self, number: u64, time: u32) -> Result<(Writer, Vec<(Piece, VerifiedItem)>)> {
+    pub fn enrol(&self, number: u64, time: u32) -> Result<Enrolled> {
         let key = secret(self.seed, number);
         let id = AuthorId { bank: BANK, key: key.public() };
         let mut writer = Writer { id, number, last: None, spent: 0, time };
@@ -349,9 +369,7 @@ impl World {
     pub fn newest(&self) -> u32 {
         self.by_time.last().map_or(START, |at| self.writers[*at].time)
     }
-}
 
-impl World {
     /// Every item of one author, grants first, as the base node has stored them.
     pub fn pieces_of(&self, author: &AuthorId) -> impl Iterator<Item = (&Key, &Vec<u8>)> {
         let base = &self.base.shelf.base;

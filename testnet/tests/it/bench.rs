@@ -29,7 +29,9 @@ fn one_run_measures_every_case_and_says_what_held() {
     let plot = dir.path().join("growth.svg");
     let mut command = Command::new(PROGRAM);
     command.args(["bench", "sync", "--json", "--quick", "--seeds", "2", "--authors", "1000"]);
-    let output = command.arg("--plot").arg(&plot).output().unwrap();
+    let page = dir.path().join("page.md");
+    command.arg("--plot").arg(&plot).arg("--markdown").arg(&page);
+    let output = command.output().unwrap();
     let progress = String::from_utf8_lossy(&output.stderr);
     let report: Value = serde_json::from_slice(&output.stdout).expect(&progress);
     let expectations = report["expectations"].as_array().unwrap();
@@ -64,6 +66,8 @@ fn one_run_measures_every_case_and_says_what_held() {
     }
     let drawn = std::fs::read_to_string(&plot).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.matches("<polyline").count() == 16, "{drawn}");
+    let page = std::fs::read_to_string(&page).unwrap();
+    assert!(page.contains("](growth.svg)") && page.contains("DIFFERENCE GROWS"), "{page}");
 }
 
 /// The figures of one protocol belong to the case, and the memory was counted.
