@@ -3,6 +3,7 @@
 //! signed by whom it names. Bodies are random bytes of the length of a sealed payment with a
 //! 16-byte memo, because that is what a relay sees of one.
 
+use crate::process::check_interrupted;
 use anyhow::{Result, anyhow, bail};
 use hundi_ledger::codec::{List, Text};
 use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, SealingKey, Serial};
@@ -174,6 +175,7 @@ impl World {
             world.base.take(&item)?;
         }
         for first in (0..authors).step_by(BATCH) {
+            check_interrupted()?;
             world.add(first..authors.min(first + BATCH))?;
         }
         world.base.settle();

@@ -11,6 +11,7 @@
 use crate::bench::difference::Difference;
 use crate::bench::measure::{LENGTH_BYTES, Meter, Sample};
 use crate::bench::world::{Piece, World};
+use crate::process::check_interrupted;
 use ::automerge::sync::{Message, State, SyncDoc};
 use ::automerge::transaction::Transactable;
 use ::automerge::{Automerge, ObjType, ROOT, ReadDoc};
@@ -30,6 +31,7 @@ const TRIPS_MAX: u64 = 1_000;
 pub fn document(world: &World) -> Result<Automerge> {
     let mut document = Automerge::new();
     for writer in &world.writers {
+        check_interrupted()?;
         let mut transaction = document.transaction();
         let map = transaction.put_object(ROOT, author_name(&writer.id), ObjType::Map)?;
         for (key, bytes) in world.pieces_of(&writer.id) {
