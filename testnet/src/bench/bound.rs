@@ -59,7 +59,7 @@ mod tests {
     fn logarithms_are_those_of_the_book() {
         assert_eq!([0, 1, 2, 1 << 40].map(log2), [0, 0, 1 << 20, 40 << 20]);
         // log2(10) = 3.321928094…
-        assert_eq!(log2(10) * 1_000_000 >> 20, 3_321_928);
+        assert_eq!((log2(10) * 1_000_000) >> 20, 3_321_928);
         assert_eq!(log2(u64::MAX) >> 20, 63);
     }
 

@@ -135,7 +135,7 @@ impl Link<'_> {
         let outs = self.told.cost.meter.run(
             to,
             || session.handle(&bytes, replica),
-            |outs| outs.as_ref().map_or(0, |outs| bytes_of(outs)),
+            |outs| outs.as_ref().map_or(0, bytes_of),
         )?;
         self.carry_out(to, outs, trip)?;
         Ok(true)

@@ -103,7 +103,12 @@ pub struct Pair<'world> {
 impl<'world> Pair<'world> {
     /// Two nodes that hold the whole world.
     pub fn new(world: &'world World) -> Self {
-        let nodes = [world.base.clone(), world.base.clone()];
+        Self::of(world, world.base.clone())
+    }
+
+    /// The same, with the world's own node as one of the two.
+    pub fn of(world: &'world World, base: Node) -> Self {
+        let nodes = [base.clone(), base];
         let newest = world.newest();
         Self { world, nodes, grown: BTreeMap::new(), added: 0, newest, exchanged: Vec::new() }
     }

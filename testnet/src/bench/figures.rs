@@ -76,8 +76,7 @@ impl Figures {
 
     pub(super) fn to_json(self) -> Map<String, Value> {
         let [up, down, both] = self.metadata;
-        let halves = |spread: Spread, pick: fn(Spread) -> u64| decimal(pick(spread) * 500);
-        let (p50, p95): (fn(Spread) -> u64, fn(Spread) -> u64) = (|one| one.p50, |one| one.p95);
+        let halves = |halves: u64| decimal(halves * 500);
         let first = self.half_trips_first;
         let figures = json!({
             "seeds": self.seeds,
@@ -93,10 +92,10 @@ impl Figures {
             "missing_bytes": self.missing.p50,
             "ratio_to_missing": self.ratio.map(|ratio| decimal(ratio.p50)),
             "ratio_to_missing_p95": self.ratio.map(|ratio| decimal(ratio.p95)),
-            "round_trips": halves(self.half_trips, p50),
-            "round_trips_p95": halves(self.half_trips, p95),
-            "round_trips_first_item": first.map(|first| halves(first, p50)),
-            "round_trips_first_item_p95": first.map(|first| halves(first, p95)),
+            "round_trips": halves(self.half_trips.p50),
+            "round_trips_p95": halves(self.half_trips.p95),
+            "round_trips_first_item": first.map(|first| halves(first.p50)),
+            "round_trips_first_item_p95": first.map(|first| halves(first.p95)),
             "contacts_max": self.contacts,
             "cpu_ms_a": decimal(self.cpu_us[0].p50),
             "cpu_ms_a_p95": decimal(self.cpu_us[0].p95),

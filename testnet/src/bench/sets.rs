@@ -10,7 +10,7 @@ use super::measure::Sample;
 use super::peers::automerge::{Documents, document};
 use super::peers::negentropy;
 use super::report::{Report, Row};
-use super::world::{Shape, World};
+use super::world::{Node, Shape, World};
 use crate::demo::Progress;
 use crate::process::check_interrupted;
 use ::automerge::Automerge;
@@ -20,7 +20,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// Differences, each made on what the last contact left, before both nodes start from the world
 /// again: an author's window has room for so many times five entries.
-const SEEDS_PER_WORLD: u64 = 10;
+pub(super) const SEEDS_PER_WORLD: u64 = 10;
 /// Seeds that Automerge is measured with.
 const AUTOMERGE_SEEDS: u64 = 3;
 /// Contacts after which two nodes are no longer expected to become equal.
@@ -49,7 +49,7 @@ pub(super) fn run(options: &Options, report: &mut Report, progress: &Progress) -
     progress.say("making Automerge's document of it");
     let base = document(&world)?;
     for spec in specs(options) {
-        let row = measure(&world, Some(&base), &spec, progress)?;
+        let row = measure(&world, None, Some(&base), &spec, progress)?;
         report.expect_of_set(&row);
         report.rows.push(row);
     }
@@ -78,12 +78,13 @@ fn specs(options: &Options) -> Vec<Spec> {
     specs
 }
 
-/// Measures one row.
+/// Measures one row. The first pair is made of `start` if there is one, else of the world's copy.
 ///
 /// # Errors
 /// When a part fails or a person interrupts.
 pub(super) fn measure(
     world: &World,
+    mut start: Option<Node>,
     automerge: Option<&Automerge>,
     spec: &Spec,
     progress: &Progress,
@@ -99,7 +100,10 @@ pub(super) fn measure(
             drop(pair.take());
             drop(documents.take());
         }
-        let pair = pair.get_or_insert_with(|| Pair::new(world));
+        let pair = pair.get_or_insert_with(|| match start.take() {
+            Some(base) => Pair::of(world, base),
+            None => Pair::new(world),
+        });
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let difference = pair.differ(spec.mix, spec.placement, spec.difference, &mut dice)?;
         negentropies.push(negentropy::exchange(pair, &difference)?);

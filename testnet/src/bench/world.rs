@@ -202,6 +202,16 @@ impl World {
         self.network.id()
     }
 
+    /// Takes the node that holds all of the world out of it, where there is no memory for another
+    /// copy of it. No more copies can be made of what is left.
+    ///
+    /// # Errors
+    /// As for [`World::new`].
+    pub fn take_base(&mut self) -> Result<Node> {
+        let empty = self.empty_node()?;
+        Ok(std::mem::replace(&mut self.base, empty))
+    }
+
     /// The network of this world.
     pub fn network(&self) -> &Network {
         &self.network

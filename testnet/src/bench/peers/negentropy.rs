@@ -39,7 +39,7 @@ pub fn exchange(pair: &Pair<'_>, difference: &Difference) -> Result<Sample> {
         told: Sample { contacts: 1, ..Sample::default() },
     };
     let mut meter = Meter::default();
-    let query = meter.run(0, || sides[0].initiate(), |query| length(query))?;
+    let query = meter.run(0, || sides[0].initiate(), length)?;
     let mut query = Some(query);
     let mut needed: Vec<Id> = Vec::new();
     let mut trip = 0;
@@ -48,7 +48,7 @@ pub fn exchange(pair: &Pair<'_>, difference: &Difference) -> Result<Sample> {
         exchange.send_items(1, &std::mem::take(&mut needed), trip + 1)?;
         let Some(message) = query else { break };
         exchange.told.sent[0] += message.len() as u64 + LENGTH_BYTES;
-        let answer = meter.run(1, || sides[1].reconcile(&message), |answer| length(answer))?;
+        let answer = meter.run(1, || sides[1].reconcile(&message), length)?;
         exchange.told.sent[1] += answer.len() as u64 + LENGTH_BYTES;
         trip += 1;
         let mut have = Vec::new();
