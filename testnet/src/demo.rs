@@ -67,6 +67,14 @@ pub struct Demo {
 pub(crate) struct Progress(Instant);
 
 impl Progress {
+    pub(crate) fn new(start: Instant) -> Self {
+        Self(start)
+    }
+
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn say(&self, line: &str) {
         let elapsed = self.0.elapsed();
         eprintln!("[{:>3}.{} s] {line}", elapsed.as_secs(), elapsed.subsec_millis() / 100);
@@ -78,7 +86,7 @@ impl Progress {
 /// # Errors
 /// See [`DemoError`]. An expectation that does not hold is in the report instead.
 pub fn run(options: &Options) -> Result<Demo, DemoError> {
-    let progress = Progress(Instant::now());
+    let progress = Progress::new(Instant::now());
     let binaries = Binaries::find()?;
     let (dir, temporary) = directory(options.dir.as_deref()).map_err(DemoError::Lacks)?;
     let script = Script::new(options.seed, options.villagers);
@@ -101,8 +109,7 @@ pub fn run(options: &Options) -> Result<Demo, DemoError> {
         let name = "every program does its part";
         expectations.note(name, "no error".to_owned(), format!("{error:#}"), false);
     }
-    let elapsed_ms = u64::try_from(progress.0.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let report = Report::new(options.seed, &script, facts, expectations, elapsed_ms);
+    let report = Report::new(options.seed, &script, facts, expectations, progress.elapsed_ms());
     let afterwards = afterwards(options, world, &dir, temporary.as_deref(), report.held());
     Ok(Demo { report, afterwards })
 }

@@ -1,12 +1,14 @@
 //! Judges: local networks of real hundi processes, broken on purpose and judged.
 //!
-//! [`demo`] is the living mesh that one command shows; [`process`] starts, stops and kills the real
+//! [`demo`] is the living mesh that one command shows; [`bench`] measures what a sync session costs
+//! beside its peers; [`process`] starts, stops and kills the real
 //! binaries that [`paths`] finds, and [`answers`] is what they say. Nothing here decides what is
 //! right about money: it compares what the programs say with what a script says must come out.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod answers;
+pub mod bench;
 pub mod demo;
 pub mod paths;
 pub mod process;

@@ -2,14 +2,23 @@
 //! expectation held, 1 one did not, 2 wrong usage, 3 something is missing on this machine, 130 a
 //! person interrupted.
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use hundi_testnet::bench::report::Report;
+use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::process::interrupt;
-use std::path::PathBuf;
+use peak_alloc::PeakAlloc;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Counts what is allocated, for the bench's figures of memory.
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
 const EXIT_NOT_HELD: u8 = 1;
+const EXIT_USAGE: u8 = 2;
 const EXIT_LACKS: u8 = 3;
 /// As shells have it for an interrupt.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -26,6 +35,42 @@ struct Arguments {
 enum Command {
     /// Two villages pay each other with no internet, a cheat is caught, a bank settles the rest.
     Demo(DemoArgs),
+    /// Measurements, with what must come out of them.
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Sync sessions: bytes, round trips, time and memory, beside negentropy and Automerge.
+    Sync(SyncArgs),
+}
+
+#[derive(Debug, Args)]
+struct SyncArgs {
+    /// Print exactly one JSON object on standard output instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Differences that every case is measured with; 100 unless --quick.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: Option<u64>,
+    /// Authors that both sides share; 100,000 unless --quick.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    authors: Option<u64>,
+    /// Everything small: shows that it works, in seconds.
+    #[arg(long)]
+    quick: bool,
+    /// Only these cases.
+    #[arg(long, value_name = "CASES", value_delimiter = ',', value_enum)]
+    only: Vec<Case>,
+    /// Draw how the cost grows into this file, as SVG. Needs the case growth.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Write the tables into this file as a page of documentation, with the plot if there is one.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -49,11 +94,18 @@ struct DemoArgs {
 }
 
 fn main() -> ExitCode {
-    let Command::Demo(args) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     if let Err(error) = listen_for_interrupts() {
         eprintln!("hundi-testnet: cannot wait for signals: {error}");
         return ExitCode::from(EXIT_LACKS);
     }
+    match command {
+        Command::Demo(args) => demo(args),
+        Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
+    }
+}
+
+fn demo(args: DemoArgs) -> ExitCode {
     let options = Options {
         seed: args.seed,
         villagers: usize::from(args.nodes),
@@ -79,6 +131,56 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Writes the files that the options name.
+fn write_files(args: &SyncArgs, report: &Report) -> anyhow::Result<()> {
+    let write = |file: &Path, text: String| {
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    };
+    if let Some(file) = &args.plot {
+        write(file, bench::plot::svg(&report.rows))?;
+    }
+    if let Some(file) = &args.markdown {
+        let plot = args.plot.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        write(file, report.to_markdown(plot))?;
+    }
+    Ok(())
+}
+
+fn bench_sync(args: SyncArgs) -> ExitCode {
+    let all = || vec![Case::Sets, Case::Villages, Case::Contacts, Case::Growth];
+    let (seeds, authors) = if args.quick { (3, 2_000) } else { (100, 100_000) };
+    let options = bench::Options {
+        seeds: args.seeds.unwrap_or(seeds),
+        authors: args.authors.map_or(authors, |authors| authors as usize),
+        quick: args.quick,
+        cases: if args.only.is_empty() { all() } else { args.only.clone() },
+    };
+    if args.plot.is_some() && !options.cases.contains(&Case::Growth) {
+        eprintln!("hundi-testnet: --plot draws the case growth, which --only leaves out");
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let report = match bench::run(&options) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("hundi-testnet: {error}");
+            return match error {
+                BenchError::Failed(_) => ExitCode::from(EXIT_LACKS),
+                BenchError::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+            };
+        }
+    };
+    if let Err(error) = write_files(&args, &report) {
+        eprintln!("hundi-testnet: {error:#}");
+        return ExitCode::from(EXIT_LACKS);
+    }
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{}", report.to_text());
+    }
+    if report.held() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
 }
 
 /// An interrupt or termination signal makes everything that waits give up; what was started is

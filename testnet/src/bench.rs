@@ -1,0 +1,95 @@
+//! Benches: what a sync session costs, measured beside its peers on the same items in one run.
+//!
+//! [`world`] signs the items and [`difference`] makes two nodes differ; [`contact`] lets them meet
+//! over a link that counts, [`peers`] does the same with other people's protocols. [`sets`],
+//! [`growth`] and [`walk`] are the cases, [`figures`] and [`report`] say what came out and whether
+//! it held, [`bound`] what is possible at all; [`plot`] draws. [`disk`] signs more than fits into
+//! memory. All figures are integers; processor time and memory are the only ones that differ
+//! between two runs of one program.
+
+pub mod bound;
+pub mod contact;
+pub mod difference;
+pub mod disk;
+pub mod figures;
+pub mod growth;
+pub mod measure;
+pub mod peers;
+pub mod plot;
+pub mod report;
+pub mod sets;
+pub mod walk;
+pub mod world;
+
+use crate::demo::Progress;
+use crate::process::check_interrupted;
+use clap::ValueEnum;
+use report::Report;
+use std::time::Instant;
+use thiserror::Error;
+
+/// What of the bench is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Case {
+    /// Two nodes whose sets differ by so many authors, beside the peers.
+    Sets,
+    /// Two villages and a phone that walks between them.
+    Villages,
+    /// Many differing authors over many contacts of a few kilobytes.
+    Contacts,
+    /// From a hundredth of the authors to ten times as many, and from one differing author to many.
+    Growth,
+}
+
+/// How the bench runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Differences that every case is measured with.
+    pub seeds: u64,
+    /// Authors that both sides share.
+    pub authors: usize,
+    /// Whether everything is small.
+    pub quick: bool,
+    /// What to run.
+    pub cases: Vec<Case>,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// A part did not do what it is for: the machine lacks something, or a program is wrong.
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
+    /// A person interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<anyhow::Error> for BenchError {
+    fn from(error: anyhow::Error) -> Self {
+        if check_interrupted().is_err() { Self::Interrupted } else { Self::Failed(error) }
+    }
+}
+
+/// Measures everything that the options name.
+///
+/// # Errors
+/// See [`BenchError`]. An expectation that does not hold is in the report instead.
+pub fn run(options: &Options) -> Result<Report, BenchError> {
+    let progress = Progress::new(Instant::now());
+    let mut report = Report::new(options);
+    if options.cases.contains(&Case::Sets) {
+        sets::run(options, &mut report, &progress)?;
+    }
+    if options.cases.contains(&Case::Villages) {
+        walk::villages(options, &mut report, &progress)?;
+    }
+    if options.cases.contains(&Case::Contacts) {
+        walk::contacts(options, &mut report, &progress)?;
+    }
+    if options.cases.contains(&Case::Growth) {
+        growth::run(options, &mut report, &progress)?;
+    }
+    report.elapsed_ms = progress.elapsed_ms();
+    Ok(report)
+}
