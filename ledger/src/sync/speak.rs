@@ -177,8 +177,9 @@ impl Session {
 
     fn speak_more(&mut self, replica: &Replica, shelf: &dyn Shelf, outs: &mut Vec<Out>) {
         let whole = self.whole(replica);
-        for (stream, next) in self.receiver.ask() {
-            let whole = whole.filter(|whole| stream == Stream::Core(*whole) && !self.sketched);
+        for (stream, next, close) in self.receiver.ask() {
+            let sketches = !close && !self.sketched;
+            let whole = whole.filter(|whole| sketches && stream == Stream::Core(*whole));
             self.sketched |= whole.is_some();
             let estimate = whole.map(|whole| {
                 let own = self.own_positions(replica, shelf);

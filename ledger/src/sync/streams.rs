@@ -12,9 +12,9 @@ use crate::replica::range::Range;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Symbols that the first message about the core has: enough for ten differing authors in 95 of
+/// Symbols that the first message about the core has: enough for ten differing authors in 97 of
 /// 100 contacts.
-pub(super) const FIRST_CORE: usize = 25;
+pub(super) const FIRST_CORE: usize = 28;
 /// Symbols that the first message about the head has.
 pub(super) const FIRST_HEAD: usize = 8;
 /// Differing authors that one stream over everything is to find; more go into ranges.
@@ -192,6 +192,8 @@ fn symbols_for(differ: u64) -> usize {
 #[derive(Clone, Debug, Default)]
 struct Open {
     symbols: Vec<Symbol>,
+    /// Some differences came out already: few symbols are lacking.
+    close: bool,
     /// More were asked for and have not come.
     asked: bool,
 }
@@ -244,18 +246,18 @@ impl Receiver {
         match decoder.differences() {
             Some(found) => Told::All(found.to_vec()),
             None => {
-                self.open.insert(stream, Open { symbols: all, asked: false });
+                let close = 4 * decoder.found() >= all.len();
+                self.open.insert(stream, Open { symbols: all, close, asked: false });
                 Told::More
             }
         }
     }
 
-    /// What to ask for: streams, and how many symbols of each are here. Those that will not do are
-    /// given up.
-    pub(super) fn ask(&mut self) -> Vec<(Stream, usize)> {
+    /// What to ask for: streams, how many symbols of each are here, and whether few are lacking.
+    pub(super) fn ask(&mut self) -> Vec<(Stream, usize, bool)> {
         let ask = self.open.iter_mut().filter(|(_, open)| !open.asked).map(|(stream, open)| {
             open.asked = true;
-            (*stream, open.symbols.len())
+            (*stream, open.symbols.len(), open.close)
         });
         ask.collect()
     }

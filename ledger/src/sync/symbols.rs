@@ -187,6 +187,11 @@ impl Decoder {
         (all && self.symbols.iter().all(Symbol::is_zero)).then_some(&self.found)
     }
 
+    /// How many differences have come out so far.
+    pub(super) fn found(&self) -> usize {
+        self.found.len()
+    }
+
     fn peel(&mut self) {
         let mut look_at: Vec<usize> = (0..self.symbols.len()).collect();
         while let Some(at) = look_at.pop() {

@@ -22,6 +22,13 @@ pub const STRANGER_ITEMS_MAX: u32 = 1024;
 /// Milliseconds after which such a link may get one more.
 pub const STRANGER_ITEM_MS: u64 = 100;
 
+/// Times a minute that such a link may have the whole core looked at. A session in which little
+/// differs takes two, one in which much differs six; sessions are 15 seconds apart.
+pub const STRANGER_SCANS_PER_MINUTE: u64 = 16;
+
+/// Authors that count as the whole core where there are fewer.
+pub const STRANGER_SCAN_MIN: u64 = 4096;
+
 /// Entries to this device that wait for a verdict (something is missing or too early). Each keeps
 /// at most 5 KB in memory and in the store.
 pub const WAITING_MAX: usize = 256;

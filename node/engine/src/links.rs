@@ -5,7 +5,8 @@ use crate::engine::Engine;
 use crate::input::LinkId;
 use crate::limits::{
     JUDGE_AGAIN_MS, LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS, MISBEHAVIOUR_MAX, OWN_PUSHES_MAX,
-    STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
+    STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, STRANGER_SCAN_MIN, STRANGER_SCANS_PER_MINUTE,
+    SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
 };
 use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN};
 use crate::output::{CloseReason, Event, Output, Payload, Published};
@@ -32,6 +33,9 @@ pub(crate) struct Link {
     next_sync_ms: u64,
     quiet: u32,
     in_sync: Option<bool>,
+    /// The value of the core when the last session ended in sync.
+    synced_value: Option<[u8; 8]>,
+    looks: Looks,
     /// What the cache has offered here, between sessions.
     offered: BTreeSet<Hash>,
     /// Own items pushed here.
@@ -41,6 +45,27 @@ pub(crate) struct Link {
     forgiven_ms: u64,
     stranger_items: u32,
     stranger_ms: u64,
+}
+
+/// How many authors a peer that has proved no certified key has had this node look at: every
+/// comparison walks over a part of what is held, and it is the peer that asks for it.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    spent: u64,
+    since_ms: u64,
+}
+
+impl Looks {
+    /// What is left, with `core` authors held.
+    fn left(&mut self, now_ms: u64, core: u64) -> u64 {
+        let per_minute = STRANGER_SCANS_PER_MINUTE.saturating_mul(core.max(STRANGER_SCAN_MIN));
+        let earned = now_ms.saturating_sub(self.since_ms).saturating_mul(per_minute) / 60_000;
+        if earned > 0 {
+            self.spent = self.spent.saturating_sub(earned);
+            self.since_ms = now_ms;
+        }
+        per_minute.saturating_sub(self.spent)
+    }
 }
 
 /// A peer, for people.
@@ -75,6 +100,8 @@ impl Link {
             next_sync_ms: now_ms,
             quiet: 0,
             in_sync: None,
+            synced_value: None,
+            looks: Looks { spent: 0, since_ms: now_ms },
             offered: BTreeSet::new(),
             pushed: BTreeSet::new(),
             proven: None,
@@ -88,6 +115,7 @@ impl Link {
     /// Drops the session that runs, keeping what its cache has offered.
     pub(crate) fn end_session(&mut self) {
         if let Some(session) = self.session.take() {
+            self.looks.spent = self.looks.spent.saturating_add(session.looks());
             self.offered = session.into_offered();
         }
     }
@@ -237,8 +265,14 @@ impl Engine {
     fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
         let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
         let cache: BTreeSet<Hash> = self.cached_ids().collect();
+        let stranger = self.proven_peer(id).is_none();
+        let (core, value) = (self.replica.elements().len() as u64, self.value());
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
+        let looks_max = if stranger { link.looks.left(step.now_ms, core) } else { u64::MAX };
+        if looks_max < core {
+            return self.schedule(step, id); // It has had its share for now.
+        }
         link.offered.retain(|id| cache.contains(id));
         // Equal cores say nothing about the cache: what this link has not been offered is a
         // reason to talk all the same.
@@ -248,10 +282,18 @@ impl Engine {
             // The budget of strangers is kept where items are sent, pushed ones included.
             others_items_max: usize::MAX,
             force,
+            // What gossip brings, the peer of such a link has as well.
+            differs: match link.in_sync {
+                None => false,
+                Some(true) => !link.gossip && link.synced_value != Some(value),
+                Some(false) => true,
+            },
+            looks_max,
             offered: core::mem::take(&mut link.offered),
+            ..SyncConfig::default()
         };
         let hash = &link.handshake_hash;
-        let (session, outs) = Session::open(link.initiator, hash, &self.replica, config);
+        let (session, outs) = Session::open(link.initiator, hash, &self.replica, &*step, config);
         link.session = Some(session);
         link.busy = false;
         self.sync_outs(step, id, outs);
@@ -269,13 +311,18 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else { return };
         // Without a session this is what was under way when the last one ended.
         let Some(session) = &mut link.session else { return };
-        match session.handle(bytes, &self.replica) {
+        match session.handle(bytes, &self.replica, &*step) {
             Ok(outs) => self.sync_outs(step, id, outs),
             Err(error) => {
                 link.end_session();
                 self.schedule(step, id);
                 // A message of a replaced session may be late: that is nobody's fault.
-                if matches!(error, SyncError::Decode(_) | SyncError::TooManyMessages) {
+                let misbehaved = match error {
+                    SyncError::Decode(_) => true,
+                    SyncError::TooManyMessages | SyncError::TooManySymbols => true,
+                    SyncError::TooManyTurns | SyncError::TooManyLooks | SyncError::NotDue => false,
+                };
+                if misbehaved {
                     self.misbehaved(step, id);
                 }
             }
@@ -300,6 +347,11 @@ impl Engine {
         }
     }
 
+    /// A short value of the core, to see whether it has changed.
+    fn value(&self) -> [u8; 8] {
+        self.replica.fingerprint(&[0; 32])
+    }
+
     fn mark_busy(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id) {
             link.busy = true;
@@ -307,8 +359,10 @@ impl Engine {
     }
 
     fn session_done(&mut self, step: &mut Step<'_>, id: LinkId, in_sync: bool) {
+        let value = self.value();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
+        link.synced_value = in_sync.then_some(value);
         link.in_sync = Some(in_sync);
         link.quiet = if in_sync && !link.busy { link.quiet.saturating_add(1) } else { 0 };
         step.event(Event::Synced { link: id, in_sync });

@@ -11,8 +11,37 @@ use hundi_ledger::replica::Key;
 use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
 use std::collections::VecDeque;
 
-/// What the initiator knows of the peer's core before it opens: nothing.
-pub const OPENING: &str = "blind";
+/// What the initiator knows of the peer's core before it opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing.
+    Blind,
+    /// A value of the peer's core under a salt that it advertises, as nodes do on Bluetooth: whether
+    /// the cores differ.
+    Advertised,
+}
+
+impl Opening {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Opening::Blind => "blind",
+            Opening::Advertised => "advertised",
+        }
+    }
+
+    fn config(self, nodes: &[Node; 2], side: usize) -> Config {
+        let advertised = |node: &Node| node.replica.fingerprint(&[7; 32]);
+        let differs = advertised(&nodes[0]) != advertised(&nodes[1]);
+        Config {
+            // A session that sends everything that the peer lacks.
+            others_items_max: usize::MAX,
+            differs: self == Opening::Advertised && side == 0 && differs,
+            ..Config::default()
+        }
+    }
+}
+
 /// Trips after which a contact is given up: far more than any session takes.
 const TRIPS_MAX: u64 = 1_000;
 
@@ -47,23 +76,24 @@ struct Link<'nodes> {
     apply_ns: [u64; 2],
 }
 
-/// A session that sends everything that the peer lacks.
-fn config() -> Config {
-    Config { others_items_max: usize::MAX, ..Config::default() }
-}
-
 /// Runs one contact; the first node initiates. `budget` is how many bytes the link carries in both
 /// directions together before it is cut, in the middle of a message if need be.
 ///
 /// # Errors
 /// When a session refuses what its peer says, or an item does not verify.
-pub fn meet(nodes: &mut [Node; 2], handshake: &[u8; 32], budget: Option<u64>) -> Result<Contact> {
+pub fn meet(
+    nodes: &mut [Node; 2],
+    handshake: &[u8; 32],
+    opening: Opening,
+    budget: Option<u64>,
+) -> Result<Contact> {
     let mut meter = Meter::default();
     let mut open = |side: usize| {
-        let replica = &nodes[side].replica;
+        let Node { replica, shelf } = &nodes[side];
+        let config = opening.config(nodes, side);
         meter.run(
             side,
-            || Session::open(side == 0, handshake, replica, config()),
+            || Session::open(side == 0, handshake, replica, shelf, config),
             |(_, outs)| bytes_of(outs),
         )
     };
@@ -130,11 +160,11 @@ impl Link<'_> {
             return Ok(false);
         }
         let to = 1 - from;
-        let replica = &self.nodes[to].replica;
+        let Node { replica, shelf } = &self.nodes[to];
         let session = &mut self.sessions[to];
         let outs = self.told.cost.meter.run(
             to,
-            || session.handle(&bytes, replica),
+            || session.handle(&bytes, replica, shelf),
             |outs| outs.as_ref().map_or(0, bytes_of),
         )?;
         self.carry_out(to, outs, trip)?;
@@ -191,7 +221,7 @@ mod tests {
         let mut pair = Pair::new(&world);
         let mut dice = ChaCha8Rng::seed_from_u64(1);
         let difference = pair.differ(Mix::Mixed, Placement::Scattered, 20, &mut dice).unwrap();
-        let told = meet(&mut pair.nodes, &[1; 32], None).unwrap();
+        let told = meet(&mut pair.nodes, &[1; 32], Opening::Blind, None).unwrap();
         assert!(told.in_sync && !told.cut);
         assert_eq!(told.cost.items, difference.bytes());
         assert_eq!(told.new_items, difference.only.iter().map(Vec::len).sum::<usize>() as u64);
@@ -209,14 +239,14 @@ mod tests {
             let mut pair = Pair::new(&world);
             let mut dice = ChaCha8Rng::seed_from_u64(1);
             let difference = pair.differ(Mix::Mixed, Placement::Scattered, 20, &mut dice).unwrap();
-            let told = meet(&mut pair.nodes, &[1; 32], Some(budget)).unwrap();
+            let told = meet(&mut pair.nodes, &[1; 32], Opening::Blind, Some(budget)).unwrap();
             assert!(told.cut && !told.in_sync);
             assert_eq!(told.cost.total(), budget);
             whole = Some((pair, difference));
         }
         // What the cut contacts left over comes with the next one.
         let (mut pair, difference) = whole.unwrap();
-        let told = meet(&mut pair.nodes, &[2; 32], None).unwrap();
+        let told = meet(&mut pair.nodes, &[2; 32], Opening::Blind, None).unwrap();
         assert!(told.in_sync && told.cost.missing() <= difference.bytes().iter().sum());
     }
 }

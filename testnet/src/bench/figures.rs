@@ -2,7 +2,6 @@
 //! microseconds, ratios are in thousandths and trips are one-way trips inside; all are printed as
 //! decimals, round trips as two of them.
 
-use super::contact;
 use super::measure::{Sample, Spread};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -80,7 +79,6 @@ impl Figures {
         let first = self.half_trips_first;
         let figures = json!({
             "seeds": self.seeds,
-            "opening": contact::OPENING,
             "metadata_bytes_up": up.p50,
             "metadata_bytes_up_p95": up.p95,
             "metadata_bytes_down": down.p50,

@@ -2,6 +2,7 @@
 //! a fixed set.
 
 use super::Options;
+use super::contact::Opening;
 use super::difference::{Mix, Placement};
 use super::peers::automerge::document;
 use super::report::Report;
@@ -31,6 +32,7 @@ pub(super) fn run(options: &Options, report: &mut Report, progress: &Progress) -
         difference,
         mix: Mix::Mixed,
         placement: Placement::Scattered,
+        opening: Opening::Advertised,
         seeds: options.seeds.min(SEEDS),
         automerge_seeds: 1,
     };

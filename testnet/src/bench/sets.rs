@@ -3,7 +3,7 @@
 
 use super::Options;
 use super::bound::minimum_bytes;
-use super::contact::meet;
+use super::contact::{Opening, meet};
 use super::difference::{Mix, Pair, Placement};
 use super::figures::Figures;
 use super::measure::Sample;
@@ -35,6 +35,7 @@ pub(super) struct Spec {
     pub(super) difference: usize,
     pub(super) mix: Mix,
     pub(super) placement: Placement,
+    pub(super) opening: Opening,
     pub(super) seeds: u64,
     pub(super) automerge_seeds: u64,
 }
@@ -61,19 +62,27 @@ fn specs(options: &Options) -> Vec<Spec> {
     let differences = || [0, 1, 10, 100, 1_000].into_iter().filter(fits);
     let mut specs = Vec::new();
     let seeds = options.seeds;
-    let mut add = |difference, mix, placement| {
-        let automerge_seeds = seeds.min(AUTOMERGE_SEEDS);
-        specs.push(Spec { case: "sets", difference, mix, placement, seeds, automerge_seeds });
+    let mut add = |difference, mix, placement, opening| {
+        let automerge_seeds = match opening {
+            Opening::Advertised => seeds.min(AUTOMERGE_SEEDS),
+            Opening::Blind => 0,
+        };
+        let case = "sets";
+        specs.push(Spec { case, difference, mix, placement, opening, seeds, automerge_seeds });
     };
     for placement in [Placement::Scattered, Placement::Recent] {
         for difference in differences() {
-            add(difference, Mix::Mixed, placement);
+            add(difference, Mix::Mixed, placement, Opening::Advertised);
         }
     }
     for mix in [Mix::One, Mix::Three] {
         for difference in differences().filter(|difference| *difference > 0) {
-            add(difference, mix, Placement::Scattered);
+            add(difference, mix, Placement::Scattered, Opening::Advertised);
         }
+    }
+    // What it costs not to know beforehand that something differs: half a round trip.
+    for difference in differences() {
+        add(difference, Mix::Mixed, Placement::Scattered, Opening::Blind);
     }
     specs
 }
@@ -111,7 +120,7 @@ pub(super) fn measure(
             let documents = documents.get_or_insert_with(|| Documents::new(base));
             automerges.push(documents.exchange(&difference)?);
         }
-        let (sample, equal) = meet_until_equal(pair, seed)?;
+        let (sample, equal) = meet_until_equal(pair, spec.opening, seed)?;
         let [up, down] = difference.bytes();
         unequal += u64::from(!equal || sample.missing() != up + down);
         ours.push(sample);
@@ -123,6 +132,7 @@ pub(super) fn measure(
         difference: spec.difference as u64,
         mix: spec.mix,
         placement: spec.placement,
+        opening: spec.opening,
         minimum_bytes: minimum_bytes(world.writers.len() as u64, spec.difference as u64, spec.mix),
         unequal,
         ours: Figures::of(&ours),
@@ -134,11 +144,11 @@ pub(super) fn measure(
 }
 
 /// Has a pair meet until both hold the same: once, if the session is what it says.
-fn meet_until_equal(pair: &mut Pair<'_>, seed: u64) -> Result<(Sample, bool)> {
+fn meet_until_equal(pair: &mut Pair<'_>, opening: Opening, seed: u64) -> Result<(Sample, bool)> {
     let mut sum: Option<Sample> = None;
     for contact in 0..CONTACTS_MAX {
         let handshake = super::walk::handshake(seed, contact);
-        let one = meet(&mut pair.nodes, &handshake, None)?.cost;
+        let one = meet(&mut pair.nodes, &handshake, opening, None)?.cost;
         sum = Some(sum.map_or(one, |sum| sum.and(&one)));
         let [first, second] = &pair.nodes;
         if first.replica.digest() == second.replica.digest() {

@@ -3,7 +3,7 @@
 //! gains, that nothing is lost, and how much more than the items has travelled in the end.
 
 use super::Options;
-use super::contact::{Contact, meet};
+use super::contact::{Contact, Opening, meet};
 use super::difference::{Mix, Pair, Placement};
 use super::report::{Report, Walk};
 use super::sets::SHAPE;
@@ -51,7 +51,12 @@ pub(super) fn villages(options: &Options, report: &mut Report, progress: &Progre
     while !is_over(&walk, [&here, &there], &world) {
         check_interrupted()?;
         let mut nodes = [phone, here];
-        let told = meet(&mut nodes, &handshake(3, walk.contacts), Some(WALK_CONTACT_BYTES))?;
+        let told = meet(
+            &mut nodes,
+            &handshake(3, walk.contacts),
+            Opening::Advertised,
+            Some(WALK_CONTACT_BYTES),
+        )?;
         walk.add(&told);
         let visited;
         [phone, visited] = nodes;
@@ -86,7 +91,8 @@ pub(super) fn contacts(options: &Options, report: &mut Report, progress: &Progre
     while !equal(&pair) && walk.fruitless_in_a_row < FRUITLESS_MAX {
         check_interrupted()?;
         let hash = handshake(5, walk.contacts);
-        walk.add(&meet(&mut pair.nodes, &hash, Some(SHORT_CONTACT_BYTES))?);
+        let budget = Some(SHORT_CONTACT_BYTES);
+        walk.add(&meet(&mut pair.nodes, &hash, Opening::Advertised, budget)?);
     }
     walk.converged = equal(&pair);
     walk.difference = difference as u64;

@@ -76,7 +76,7 @@ pub type Enrolled = (Writer, Vec<(Piece, VerifiedItem)>);
 
 /// Stored items: those that all nodes of a world started with, and a node's own.
 #[derive(Clone, Debug, Default)]
-struct Layers {
+pub(super) struct Layers {
     base: Arc<BTreeMap<Key, Vec<u8>>>,
     own: BTreeMap<Key, Option<Vec<u8>>>,
 }
@@ -95,7 +95,7 @@ impl Shelf for Layers {
 pub struct Node {
     /// What it knows.
     pub replica: Replica,
-    shelf: Layers,
+    pub(super) shelf: Layers,
 }
 
 impl Node {
