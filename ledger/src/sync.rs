@@ -16,10 +16,13 @@ mod range;
 
 use crate::codec::{DecodeError, List};
 use crate::id::{AuthorId, Hash};
-use crate::record::item::{Item, Subject};
-use crate::replica::{Key, Replica};
+use crate::record::item::Item;
+use crate::replica::author::Author;
+use crate::replica::range::Range;
+use crate::replica::{Key, Replica, Shelf};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::ops::Deref;
 use guard::Guard;
 use have::{Due, Rank};
 use keys::Keys;
@@ -27,7 +30,7 @@ use message::{
     AuthorVector, Bucket, Have, Message, Open, PER_MESSAGE_MAX, Turn, in_messages, send_tags,
 };
 pub use message::{MESSAGE_BYTES_MAX, TAG_ITEM};
-use offer::{cache_items, compare_evidence, evidence_items, evidence_tags};
+use offer::{compare_evidence, evidence_items, evidence_tags};
 use range::{Differences, Element, Snapshot};
 use thiserror::Error;
 
@@ -104,6 +107,25 @@ enum Stage {
     Done,
 }
 
+/// The replica during one call, and where its authors are read from.
+struct Known<'a> {
+    replica: &'a Replica,
+    shelf: &'a dyn Shelf,
+}
+
+impl<'a> Known<'a> {
+    fn author(&self, author: &AuthorId) -> Option<&'a Author> {
+        self.replica.author(author, self.shelf)
+    }
+}
+
+impl Deref for Known<'_> {
+    type Target = Replica;
+    fn deref(&self) -> &Replica {
+        self.replica
+    }
+}
+
 /// One side of a session.
 pub struct Session {
     keys: Keys,
@@ -142,8 +164,10 @@ impl Session {
         initiator: bool,
         handshake_hash: &[u8; 32],
         replica: &Replica,
+        shelf: &dyn Shelf,
         config: Config,
     ) -> (Self, Vec<Out>) {
+        let replica = &Known { replica, shelf };
         let keys = Keys::new(handshake_hash);
         let mut session = Self {
             snapshot: snapshot(replica, &keys),
@@ -184,7 +208,7 @@ impl Session {
         self.stage == Stage::Done
     }
 
-    fn opening(&mut self, replica: &Replica) -> Out {
+    fn opening(&mut self, replica: &Known<'_>) -> Out {
         let flags = if self.config.force { message::OPEN_FORCE } else { 0 };
         let core = self.fingerprint(replica, self.initiator);
         let evidence = self.evidence_value(replica);
@@ -192,18 +216,18 @@ impl Session {
     }
 
     /// The value of our core as the side named says it.
-    fn fingerprint<const N: usize>(&self, replica: &Replica, initiator: bool) -> [u8; N] {
+    fn fingerprint<const N: usize>(&self, replica: &Known<'_>, initiator: bool) -> [u8; N] {
         let key = if initiator { &self.keys.initiator } else { &self.keys.responder };
         let wide = replica.fingerprint(key);
         core::array::from_fn(|at| wide[at])
     }
 
     /// Whether the peer's value says that its core is ours.
-    fn agrees<const N: usize>(&self, replica: &Replica, theirs: [u8; N]) -> bool {
+    fn agrees<const N: usize>(&self, replica: &Known<'_>, theirs: [u8; N]) -> bool {
         theirs == self.fingerprint(replica, !self.initiator)
     }
 
-    fn evidence_value(&self, replica: &Replica) -> [u8; 2] {
+    fn evidence_value(&self, replica: &Known<'_>) -> [u8; 2] {
         let wide = replica.evidence_fingerprint(&self.keys.initiator);
         [wide[0], wide[1]]
     }
@@ -212,7 +236,13 @@ impl Session {
     ///
     /// # Errors
     /// When the peer does not keep to the protocol; the session is over then.
-    pub fn handle(&mut self, bytes: &[u8], replica: &Replica) -> Result<Vec<Out>, SyncError> {
+    pub fn handle(
+        &mut self,
+        bytes: &[u8],
+        replica: &Replica,
+        shelf: &dyn Shelf,
+    ) -> Result<Vec<Out>, SyncError> {
+        let replica = &Known { replica, shelf };
         let handled = Message::decode(bytes)
             .map_err(SyncError::from)
             .and_then(|message| self.handle_message(message, replica));
@@ -225,7 +255,7 @@ impl Session {
     fn handle_message(
         &mut self,
         message: Message,
-        replica: &Replica,
+        replica: &Known<'_>,
     ) -> Result<Vec<Out>, SyncError> {
         if !matches!(message, Message::Item(_)) {
             self.messages = self.messages.saturating_add(1);
@@ -249,7 +279,7 @@ impl Session {
         Ok(Vec::new())
     }
 
-    fn received(&mut self, item: Vec<u8>, replica: &Replica) -> Vec<Out> {
+    fn received(&mut self, item: Vec<u8>, replica: &Known<'_>) -> Vec<Out> {
         let passes = match Item::decode(&replica.network(), &item) {
             Ok(Item::Entry(entry)) => self.guard.passes(&entry, replica),
             _ => true,
@@ -257,7 +287,7 @@ impl Session {
         if passes { alloc::vec![Out::Received(item)] } else { Vec::new() }
     }
 
-    fn opened(&mut self, open: Open, replica: &Replica) -> Vec<Out> {
+    fn opened(&mut self, open: Open, replica: &Known<'_>) -> Vec<Out> {
         let forced = self.config.force || open.flags & message::OPEN_FORCE != 0;
         if !forced && self.agrees(replica, open.core) {
             self.stage = Stage::Done;
@@ -281,13 +311,13 @@ impl Session {
         outs
     }
 
-    fn speak_banks(&self, answer: bool, replica: &Replica, outs: &mut Vec<Out>) {
+    fn speak_banks(&self, answer: bool, replica: &Known<'_>, outs: &mut Vec<Out>) {
         in_messages(self.bank_vectors(replica).into_iter(), outs, |banks| {
             Message::Have(Have { answer, banks, authors: List::default() })
         });
     }
 
-    fn bank_vectors(&self, replica: &Replica) -> Vec<message::BankVector> {
+    fn bank_vectors(&self, replica: &Known<'_>) -> Vec<message::BankVector> {
         let banks = &replica.trust().network().definition().banks;
         banks.iter().map(|bank| have::bank_vector(replica, &self.keys, bank.number)).collect()
     }
@@ -304,7 +334,7 @@ impl Session {
         self.requests.extend(differences.shorts.into_iter().take(room));
     }
 
-    fn take_have(&mut self, have: &Have, replica: &Replica) {
+    fn take_have(&mut self, have: &Have, replica: &Known<'_>) {
         let mut due = Vec::new();
         for theirs in have.banks.iter() {
             have::bank_lacks(replica, &self.keys, theirs, &mut due);
@@ -322,7 +352,7 @@ impl Session {
         self.add_due(due);
     }
 
-    fn answer_author(&mut self, theirs: &AuthorVector, replica: &Replica, due: &mut Vec<Due>) {
+    fn answer_author(&mut self, theirs: &AuthorVector, replica: &Known<'_>, due: &mut Vec<Due>) {
         // The session's order first; an author that arrived meanwhile is in neither side's way.
         let Some(id) = self.snapshot.author(theirs.short) else { return };
         let Some(author) = replica.author(&id) else { return };
@@ -340,7 +370,7 @@ impl Session {
         theirs.extend(tags.iter().take(room));
     }
 
-    fn give_evidence(&mut self, asked: &[u64], replica: &Replica) {
+    fn give_evidence(&mut self, asked: &[u64], replica: &Known<'_>) {
         let ours = evidence_tags(replica, &self.keys);
         let mut due = Vec::new();
         for author in asked.iter().filter_map(|tag| ours.get(tag)) {
@@ -349,17 +379,17 @@ impl Session {
         self.add_due(due);
     }
 
-    fn take_cache(&mut self, offered: &[u64], replica: &Replica) {
-        let held: BTreeSet<u64> =
-            cache_items(replica).map(|(_, id)| self.keys.wide_tag(&id)).collect();
+    fn take_cache(&mut self, offered: &[u64], replica: &Known<'_>) {
+        let held: BTreeSet<u64> = replica.cached().map(|(_, id)| self.keys.wide_tag(&id)).collect();
         let wanted = offered.iter().copied().filter(|tag| !held.contains(tag));
         let room = CACHE_OFFERS_MAX.saturating_sub(self.cache_ask.len());
         self.cache_ask.extend(wanted.take(room));
     }
 
-    fn give_cache(&mut self, asked: &[u64], replica: &Replica) {
+    fn give_cache(&mut self, asked: &[u64], replica: &Known<'_>) {
         let asked: BTreeSet<u64> = asked.iter().copied().collect();
-        let due = cache_items(replica)
+        let due = replica
+            .cached()
             .filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)))
             .map(|(key, _)| (Rank::Cache, 0, key))
             .collect();
@@ -377,7 +407,7 @@ impl Session {
     }
 
     /// Looks at what the turn that has just ended leaves to do.
-    fn settle_turn(&mut self, replica: &Replica) {
+    fn settle_turn(&mut self, replica: &Known<'_>) {
         self.messages = 0;
         self.ranges_from = 0;
         let mut due = Vec::new();
@@ -399,7 +429,7 @@ impl Session {
         }
     }
 
-    fn take_turn(&mut self, turn: Turn, replica: &Replica) -> Result<Vec<Out>, SyncError> {
+    fn take_turn(&mut self, turn: Turn, replica: &Known<'_>) -> Result<Vec<Out>, SyncError> {
         self.turns = self.turns.saturating_add(1);
         let (theirs, peer_finished) = match turn {
             Turn::Equal(theirs) => {
@@ -441,7 +471,7 @@ impl Session {
     }
 
     /// Says everything gathered, and ends the turn.
-    fn speak(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
+    fn speak(&mut self, replica: &Known<'_>, outs: &mut Vec<Out>) {
         let before = outs.len();
         send_tags(core::mem::take(&mut self.evidence_ask), Message::EvidenceAsk, outs);
         self.speak_items(outs);
@@ -472,7 +502,7 @@ impl Session {
         }
     }
 
-    fn speak_vectors(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
+    fn speak_vectors(&mut self, replica: &Known<'_>, outs: &mut Vec<Out>) {
         if core::mem::take(&mut self.banks_answered) {
             self.speak_banks(true, replica, outs);
         }
@@ -490,7 +520,7 @@ impl Session {
         &self,
         answer: bool,
         shorts: impl Iterator<Item = u64>,
-        replica: &Replica,
+        replica: &Known<'_>,
         outs: &mut Vec<Out>,
     ) {
         let vectors = shorts.map(|short| {
@@ -506,11 +536,12 @@ impl Session {
         in_messages(core::mem::take(&mut self.buckets).into_iter(), outs, Message::Ranges);
     }
 
-    fn offer_cache(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
+    fn offer_cache(&mut self, replica: &Known<'_>, outs: &mut Vec<Out>) {
         if core::mem::replace(&mut self.cache_offered, true) {
             return;
         }
-        let fresh: Vec<Hash> = cache_items(replica)
+        let fresh: Vec<Hash> = replica
+            .cached()
             .map(|(_, id)| id)
             .filter(|id| !self.config.offered.contains(id))
             .take(CACHE_OFFERS_MAX)
@@ -521,14 +552,11 @@ impl Session {
     }
 }
 
-fn snapshot(replica: &Replica, keys: &Keys) -> Snapshot {
-    let elements = replica.elements().iter().filter_map(|(subject, element)| match subject {
-        Subject::Author(author) => Some(Element {
-            short: keys.short(author),
-            tag: keys.wide_tag(element),
-            author: *author,
-        }),
-        Subject::Bank(_) => None,
+fn snapshot(replica: &Known<'_>, keys: &Keys) -> Snapshot {
+    let elements = replica.authors_in(Range::ALL).map(|(author, element)| Element {
+        short: keys.short(author),
+        tag: keys.wide_tag(element),
+        author: *author,
     });
     Snapshot::new(elements.collect())
 }

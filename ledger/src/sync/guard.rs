@@ -1,11 +1,11 @@
 //! What of the entries that a peer sends is worth verifying: signatures are the costly part of an
 //! entry, and whoever sends it chooses how many there are (invariant I8).
 
+use super::Known;
 use crate::id::AuthorId;
 use crate::limits::{CARRY_WINDOW, PROVEN_VERIFICATIONS_PER_SESSION_MAX};
 use crate::record::entry::Entry;
 use crate::record::proof::Claim;
-use crate::replica::Replica;
 use alloc::collections::BTreeMap;
 
 /// Entries of one author that fit into its core which one session passes on: a full window of
@@ -27,13 +27,11 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Whether the entry is passed on to be verified. One that is held needs no verification.
-    pub(super) fn passes(&mut self, entry: &Entry, replica: &Replica) -> bool {
+    pub(super) fn passes(&mut self, entry: &Entry, replica: &Known<'_>) -> bool {
         let claim = Claim::of(entry.header(), entry.id());
         let id = entry.header().author;
         let bank_time = replica.bank_time(id.bank);
-        let Some(author) =
-            replica.author(&id).filter(|known| known.is_certified(replica.trust(), bank_time))
-        else {
+        let Some(author) = replica.author(&id).filter(|_| replica.is_certified(&id)) else {
             self.uncertified = self.uncertified.saturating_add(1);
             return self.uncertified <= UNCERTIFIED_MAX;
         };

@@ -66,7 +66,7 @@ enum Fate {
 fn receive(node: &mut Node, bytes: &[u8], verified: &mut u32) {
     if let Ok(Item::Entry(entry)) = Item::decode(&id(), bytes) {
         let claim = Claim::of(entry.header(), entry.id());
-        let known = node.replica.author(&entry.header().author);
+        let known = node.author(&entry.header().author);
         if known.is_some_and(|known| known.holds(&claim)) {
             return;
         }
@@ -85,8 +85,10 @@ fn contact(
     let mut told = Contact::default();
     let mut queue: VecDeque<(usize, Vec<u8>)> = VecDeque::new();
     let [config, other] = configs;
-    let (first, outs) = Session::open(true, &[link; 32], &nodes[0].replica, config);
-    let (second, none) = Session::open(false, &[link; 32], &nodes[1].replica, other);
+    let (first, outs) =
+        Session::open(true, &[link; 32], &nodes[0].replica, &nodes[0].shelf, config);
+    let (second, none) =
+        Session::open(false, &[link; 32], &nodes[1].replica, &nodes[1].shelf, other);
     assert!(none.is_empty());
     let mut sessions = [first, second];
     let mut pending = vec![(0, outs)];
@@ -119,7 +121,7 @@ fn contact(
         for _ in
             0..[Fate::Lost, Fate::Arrives, Fate::Twice].iter().position(|it| *it == fate).unwrap()
         {
-            match sessions[to].handle(&bytes, &nodes[to].replica) {
+            match sessions[to].handle(&bytes, &nodes[to].replica, &nodes[to].shelf) {
                 Ok(outs) => {
                     // What arrives is applied before the next message is handled.
                     let (items, rest) =
@@ -461,12 +463,13 @@ fn an_equivocator_costs_three_verifications() {
     let [_, mut node] = nodes;
     let honest = writer.pay(5);
     node.take(&honest.bytes).unwrap();
-    let (mut session, _) = Session::open(false, &[1; 32], &node.replica, open_handed());
+    let (mut session, _) =
+        Session::open(false, &[1; 32], &node.replica, &node.shelf, open_handed());
     let (mut verified, mut passed) = (0, 0);
     for time in 0..2_000 {
         let twin = writer.sign(Header { time, ..writer.at(0, 1, 0, 5) }, b"");
         let message = [&[TAG_ITEM][..], &twin.bytes].concat();
-        for out in session.handle(&message, &node.replica).unwrap() {
+        for out in session.handle(&message, &node.replica, &node.shelf).unwrap() {
             let Out::Received(item) = out else { panic!("nothing else") };
             passed += 1;
             receive(&mut node, &item, &mut verified);
@@ -475,7 +478,8 @@ fn an_equivocator_costs_three_verifications() {
     assert!(node.proven(&writer.id));
     assert_eq!((verified, passed), (PROVEN_VERIFICATIONS_PER_SESSION_MAX, 3));
     // Entries beyond the window, and forged ones inside it, are bounded as well.
-    let (mut session, _) = Session::open(false, &[2; 32], &node.replica, open_handed());
+    let (mut session, _) =
+        Session::open(false, &[2; 32], &node.replica, &node.shelf, open_handed());
     let other = Writer::new(A, 2);
     node.take(&grant(other.id, 0)).unwrap();
     node.take(&grant(other.id, 1)).unwrap();
@@ -486,7 +490,7 @@ fn an_equivocator_costs_three_verifications() {
         forged[100] ^= 1;
         for bytes in [far.bytes, forged] {
             let message = [&[TAG_ITEM][..], &bytes].concat();
-            passed += session.handle(&message, &node.replica).unwrap().len();
+            passed += session.handle(&message, &node.replica, &node.shelf).unwrap().len();
         }
     }
     assert!(passed <= 3 + 128, "{passed}");
@@ -507,8 +511,7 @@ fn cached_entries_of_several_authors_arrive() {
     entries.iter().for_each(|item| drop(nodes[0].apply(item)));
     let told = meet(&mut nodes, 1);
     assert_eq!(told.done, [Some(true); 2]);
-    let cached: usize = nodes[1].replica.authors().map(|(_, known)| known.cached().count()).sum();
-    assert_eq!(cached, 8, "two of each");
+    assert_eq!(nodes[1].replica.cached().count(), 8, "two of each");
 }
 
 /// A peer that repeats our own value does not make us say that we are in sync.
@@ -516,7 +519,8 @@ fn cached_entries_of_several_authors_arrive() {
 fn an_echo_is_not_agreement() {
     let (nodes, _) = pair();
     let node = &nodes[0];
-    let (mut session, outs) = Session::open(true, &[1; 32], &node.replica, open_handed());
+    let (mut session, outs) =
+        Session::open(true, &[1; 32], &node.replica, &node.shelf, open_handed());
     let Out::Send(open) = &outs[0] else { panic!() };
     assert_eq!(open[0], TAG_OPEN);
     let core: Vec<u8> = open[2..8].to_vec();
@@ -526,36 +530,41 @@ fn an_echo_is_not_agreement() {
         if session.is_done() {
             break;
         }
-        said.extend(session.handle(&echo, &node.replica).unwrap());
+        said.extend(session.handle(&echo, &node.replica, &node.shelf).unwrap());
     }
     assert!(!said.contains(&Out::Done { in_sync: true }));
-    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, open_handed());
+    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, &node.shelf, open_handed());
     let equal = [&[TAG_TURN, EQUAL][..], &core[..4]].concat();
-    assert_eq!(session.handle(&equal, &node.replica), Ok(vec![Out::Done { in_sync: false }]));
+    assert_eq!(
+        session.handle(&equal, &node.replica, &node.shelf),
+        Ok(vec![Out::Done { in_sync: false }])
+    );
 }
 
 #[test]
 fn turns_and_messages_end() {
     let (nodes, _) = pair();
     let node = &nodes[0];
-    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, open_handed());
+    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, &node.shelf, open_handed());
     let turn = [&[TAG_TURN, MORE][..], &[9; 6]].concat();
     let mut handled = 0;
     let error = loop {
-        match session.handle(&turn, &node.replica) {
+        match session.handle(&turn, &node.replica, &node.shelf) {
             Ok(_) => handled += 1,
             Err(error) => break error,
         }
     };
     assert_eq!((handled, error), (TURNS_MAX, SyncError::TooManyTurns));
     assert!(session.is_done());
-    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, open_handed());
-    let messages =
-        (0..10_000).map(|_| session.handle(&[10], &node.replica)).position(|it| it.is_err());
+    let (mut session, _) = Session::open(true, &[1; 32], &node.replica, &node.shelf, open_handed());
+    let messages = (0..10_000)
+        .map(|_| session.handle(&[10], &node.replica, &node.shelf))
+        .position(|it| it.is_err());
     assert!(messages.is_some(), "a turn without end");
     // A message that is not due.
-    let (mut session, _) = Session::open(false, &[1; 32], &node.replica, open_handed());
-    assert_eq!(session.handle(&turn, &node.replica), Err(SyncError::NotDue));
+    let (mut session, _) =
+        Session::open(false, &[1; 32], &node.replica, &node.shelf, open_handed());
+    assert_eq!(session.handle(&turn, &node.replica, &node.shelf), Err(SyncError::NotDue));
 }
 
 /// Bytes of nobody's making, and honest messages with bytes changed.
@@ -567,7 +576,8 @@ fn a_hostile_peer_gains_nothing() {
         let honest = meet(&mut [node.clone(), other.clone()], 1).sent;
         let mut victim = node.clone();
         let initiator = dice.one_in(2);
-        let (mut session, _) = Session::open(initiator, &[1; 32], &victim.replica, open_handed());
+        let (mut session, _) =
+            Session::open(initiator, &[1; 32], &victim.replica, &victim.shelf, open_handed());
         for _ in 0..200 {
             let at = dice.below(honest.len() as u64) as usize;
             let mut message = honest[at].1.clone();
@@ -583,7 +593,7 @@ fn a_hostile_peer_gains_nothing() {
                 2 => message.truncate(dice.below(message.len() as u64 + 1) as usize),
                 _ => {}
             }
-            match session.handle(&message, &victim.replica) {
+            match session.handle(&message, &victim.replica, &victim.shelf) {
                 Ok(outs) => {
                     reached.count("taken", 1);
                     for out in outs {
@@ -601,8 +611,13 @@ fn a_hostile_peer_gains_nothing() {
                 }
                 Err(_) => {
                     reached.count("refused", 1);
-                    let (next, _) =
-                        Session::open(initiator, &[1; 32], &victim.replica, open_handed());
+                    let (next, _) = Session::open(
+                        initiator,
+                        &[1; 32],
+                        &victim.replica,
+                        &victim.shelf,
+                        open_handed(),
+                    );
                     session = next;
                 }
             }

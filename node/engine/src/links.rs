@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::item::Item;
-use hundi_ledger::replica::Key;
+use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::{Config as SyncConfig, Out, Session, SyncError, TAG_ITEM};
 
 /// A live link.
@@ -236,7 +236,7 @@ impl Engine {
 
     fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
         let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
-        let cache: BTreeSet<Hash> = self.cached_ids().collect();
+        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
         link.offered.retain(|id| cache.contains(id));
@@ -251,7 +251,7 @@ impl Engine {
             offered: core::mem::take(&mut link.offered),
         };
         let hash = &link.handshake_hash;
-        let (session, outs) = Session::open(link.initiator, hash, &self.replica, config);
+        let (session, outs) = Session::open(link.initiator, hash, &self.replica, step, config);
         link.session = Some(session);
         link.busy = false;
         self.sync_outs(step, id, outs);
@@ -269,7 +269,7 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else { return };
         // Without a session this is what was under way when the last one ended.
         let Some(session) = &mut link.session else { return };
-        match session.handle(bytes, &self.replica) {
+        match session.handle(bytes, &self.replica, step) {
             Ok(outs) => self.sync_outs(step, id, outs),
             Err(error) => {
                 link.end_session();
@@ -319,12 +319,6 @@ impl Engine {
         self.push_own(step, id);
     }
 
-    fn cached_ids(&self) -> impl Iterator<Item = Hash> {
-        let authors = self.replica.authors();
-        let entries = authors.flat_map(|(_, known)| known.cached().map(|claim| claim.id));
-        entries.chain(self.replica.receipts().map(|(_, id)| *id))
-    }
-
     /// Own items that no session carries, because the replica does not hold them (any more): once
     /// per link.
     fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
@@ -332,9 +326,9 @@ impl Engine {
         if own.is_empty() {
             return;
         }
-        let cache: BTreeSet<Hash> = self.cached_ids().collect();
+        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let carried = |key: &Key| match key {
-            Key::Entry(_, id) => cache.contains(id) || self.is_core(key),
+            Key::Entry(_, id) => cache.contains(id) || self.is_core(key, step),
             Key::Receipt(_, id) => cache.contains(id),
             _ => true,
         };
@@ -349,9 +343,9 @@ impl Engine {
     }
 
     /// Whether an entry is in the core, which sessions carry by themselves.
-    pub(crate) fn is_core(&self, key: &Key) -> bool {
+    pub(crate) fn is_core(&self, key: &Key, shelf: &dyn Shelf) -> bool {
         let Key::Entry(author, id) = key else { return false };
-        let known = self.replica.author(author);
+        let known = self.replica.author(author, shelf);
         known.is_some_and(|known| known.entries().any(|claim| claim.id == *id))
     }
 
@@ -392,7 +386,8 @@ impl Engine {
         let syncs = initiated.map(Link::due_ms).min();
         // Time alone may let a waiting payment be judged.
         let waits = self.has_waiting().then(|| self.judged_ms.saturating_add(JUDGE_AGAIN_MS));
-        if let Some(ms) = syncs.into_iter().chain(waits).min() {
+        let owes = self.owes_summaries().then_some(step.now_ms);
+        if let Some(ms) = syncs.into_iter().chain(waits).chain(owes).min() {
             step.say(Output::WakeAt { ms });
         }
     }

@@ -4,6 +4,7 @@
 use crate::bank::{Bank, keys};
 use hundi_engine::limits::OUTPUTS_MAX;
 use hundi_engine::{Answer, Config, Engine, Event, Input, LinkId, Output, Payload, Verdict, Write};
+use hundi_ledger::id::AuthorId;
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::TAG_ITEM;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +18,11 @@ pub struct Store {
 
 impl Shelf for Store {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.items.get(key).cloned()
+        self.items.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.items.items(author)
     }
 }
 

@@ -22,7 +22,7 @@ fn nothing_leaves_before_its_persist_is_acknowledged() {
     world.run();
     assert_eq!(world.delivered, delivered, "but nothing has left");
     assert!(!world.devices[payer].answers.contains_key(&command), "nobody was told");
-    assert!(world.devices[payee].engine.history().is_empty());
+    assert!(world.devices[payee].engine.history(&world.devices[payee].store).is_empty());
     world.acknowledge(payer);
     let Some(Answer::Pay(Ok(id))) = world.devices[payer].answers.remove(&command) else { panic!() };
     // The payee's verdict is held back just the same.
@@ -58,10 +58,10 @@ fn a_failed_persist_stops_signing_and_sending() {
     world.input(payer, Input::Gossip { handle: 1, bytes });
     world.run();
     assert_eq!(world.devices[payer].sends, sends);
-    assert!(world.devices[payee].engine.history().is_empty());
+    assert!(world.devices[payee].engine.history(&world.devices[payee].store).is_empty());
     // Loaded anew from what is durable, it signs what never left, without contradiction.
     world.crash(payer);
-    assert!(world.devices[payer].engine.history().is_empty());
+    assert!(world.devices[payer].engine.history(&world.devices[payer].store).is_empty());
     let id = world.pay(payer, &request);
     world.connect(payer, payee, Over::Link);
     world.run();
@@ -83,7 +83,7 @@ fn a_crash_between_persist_and_send_resumes_and_pays_once() {
     world.connect(payer, payee, Over::Link);
     world.run();
     assert_eq!(world.word(payer, &id), "received");
-    assert_eq!(world.devices[payee].engine.history().len(), 1);
+    assert_eq!(world.devices[payee].engine.history(&world.devices[payee].store).len(), 1);
     let next = world.request(payee, 10);
     let next = world.pay(payer, &next);
     world.run();
@@ -179,12 +179,13 @@ fn loading_restores_everything_that_is_shown() {
         let loaded = Device::new(&world.bank, device.seed, Config::default(), device.store.clone());
         let (old, new) = (&device.engine, &loaded.engine);
         assert_eq!(old.digest(), new.digest());
-        assert_eq!(old.history(), new.history());
-        assert_eq!(old.balance(world.now()), new.balance(world.now()));
-        assert_eq!(old.keys(), new.keys());
-        for key in old.keys() {
+        let shelf = &device.store;
+        assert_eq!(old.history(shelf), new.history(shelf));
+        assert_eq!(old.balance(world.now(), shelf), new.balance(world.now(), shelf));
+        assert_eq!(old.keys(shelf), new.keys(shelf));
+        for key in old.keys(shelf) {
             assert!(device.store.items.contains_key(&key), "{key:?}");
         }
-        assert_eq!(old.keys().len(), device.store.items.len(), "nothing else is stored");
+        assert_eq!(old.keys(shelf).len(), device.store.items.len(), "nothing else is stored");
     }
 }

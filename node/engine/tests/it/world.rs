@@ -286,7 +286,7 @@ impl World {
     }
 
     pub fn view(&self, device: usize, id: &Hash) -> PaymentView {
-        self.devices[device].engine.payment(id).unwrap()
+        self.devices[device].engine.payment(id, &self.devices[device].store).unwrap()
     }
 
     pub fn word(&self, device: usize, id: &Hash) -> &'static str {
@@ -301,8 +301,7 @@ impl World {
     }
 
     pub fn holds_proof(&self, device: usize, author: &AuthorId) -> bool {
-        let known = self.devices[device].engine.replica().author(author);
-        known.is_some_and(|known| known.proof().is_some())
+        self.devices[device].engine.replica().is_proven(author)
     }
 
     pub fn assert_converged(&self) {
