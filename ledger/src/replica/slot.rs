@@ -106,12 +106,13 @@ impl Replica {
         author: AuthorId,
         shelf: &dyn Shelf,
     ) -> Option<(&mut Author, &Trust)> {
-        if !self.slots.contains_key(&author) {
+        let (loaded, changed) = (self.loaded.get_mut(), &mut self.changed);
+        self.slots.entry(author).or_insert_with(|| {
+            loaded.push_back(author);
+            changed.insert(author);
             let resident = OnceCell::from(Box::new(Author::default()));
-            let slot = Slot { resident, touched: Cell::new(true), ..Slot::default() };
-            self.slots.insert(author, slot);
-            self.loaded.get_mut().push_back(author);
-        }
+            Slot { resident, ..Slot::default() }
+        });
         self.author_mut(&author, shelf)
     }
 

@@ -82,6 +82,9 @@ fn held(node: &Node) -> Vec<String> {
     node.replica.for_each_author(&node.shelf, |author, known| {
         let entries: Vec<_> = known.entries().collect();
         let cached: Vec<_> = known.cached().collect();
+        let (trust, bank_time) = (node.replica.trust(), node.replica.bank_time(author.bank));
+        let certified = known.is_certified(trust, bank_time);
+        assert_eq!(certified, node.replica.is_certified(author), "the slot says what is held");
         let grants: Vec<_> = known.grants().map(|held| held.id()).collect();
         told.push(format!(
             "{author:?} {grants:?} {:?} {:?} {} {entries:?} {cached:?}",

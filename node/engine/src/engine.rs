@@ -39,11 +39,18 @@ pub struct Config {
     pub prove_links: bool,
     /// Whether to report, with [`Event::Intake`], what a bank wants although no relay carries it.
     pub intake: bool,
+    /// Authors kept in memory between calls; the others are read when they are asked for.
+    pub resident_authors: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { sync_interval_ms: SYNC_INTERVAL_MS, prove_links: true, intake: false }
+        Self {
+            sync_interval_ms: SYNC_INTERVAL_MS,
+            prove_links: true,
+            intake: false,
+            resident_authors: RESIDENT_AUTHORS_MAX,
+        }
     }
 }
 
@@ -156,7 +163,7 @@ impl Engine {
         self.last = last;
         self.stored = stored;
         // What has changed is in `stored` by now.
-        self.replica.evict(RESIDENT_AUTHORS_MAX);
+        self.replica.evict(self.config.resident_authors);
         Outputs(outputs)
     }
 

@@ -74,7 +74,7 @@ pub const SYNC_STALL_MS: u64 = 60_000;
 /// six-byte values does not last.
 pub const SYNC_FORCED_ONE_IN: u8 = 16;
 
-/// Authors kept in memory between calls: what a busy hour asks for again and again. Each takes some
+/// Authors kept in memory between calls unless configured otherwise: what a busy hour asks for again and again. Each takes some
 /// KB, the others are read from the store when they are asked for.
 pub const RESIDENT_AUTHORS_MAX: usize = 4096;
 

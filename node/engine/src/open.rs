@@ -16,7 +16,7 @@ use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::key::{subject_bytes, subject_from_bytes};
-use hundi_ledger::replica::{Key, Replica, Shelf};
+use hundi_ledger::replica::{Change, Key, Replica, Shelf};
 
 const SUMMARY_PREFIX: &[u8] = b"author/";
 /// Stored while every author has a summary that holds.
@@ -88,12 +88,35 @@ impl Opening {
         engine.faults = faults;
         engine.summarised = true;
         // What only the wallet kept may be admitted by now, as it would be by a load in full.
-        let authors: BTreeSet<AuthorId> = engine.open_records().map(Record::author).collect();
+        let mut authors: BTreeSet<AuthorId> = engine.open_records().map(Record::author).collect();
+        authors.extend(engine.wallet.as_ref().map(|wallet| wallet.keys.author));
         for author in authors {
             engine.replica.reread(author, shelf);
         }
+        engine.retake_receipts(shelf);
         engine.restore_wallet(shelf);
         Ok(engine)
+    }
+}
+
+impl Engine {
+    /// Shows the replica the receipts that only the wallet kept.
+    fn retake_receipts(&mut self, shelf: &dyn Shelf) {
+        let held: BTreeSet<Key> = self.replica.cached().map(|(key, _)| key).collect();
+        let own = self.own_keys().into_iter().filter(|key| matches!(key, Key::Receipt(..)));
+        for key in own.filter(|key| !held.contains(key)) {
+            let item = shelf.item(&key).and_then(|item| Item::decode(&self.network, &item).ok());
+            let verified = item.and_then(|item| self.replica.trust().verify(item).ok());
+            let applied = verified.map(|item| self.replica.apply(item, shelf));
+            for change in applied.into_iter().flat_map(|applied| applied.changes) {
+                let kept = |key: &Key| self.wallet.as_ref().is_some_and(|it| it.keeps(key));
+                if let Change::Delete { key } = change
+                    && !kept(&key)
+                {
+                    self.superfluous.push(key);
+                }
+            }
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use crate::bank::{author, keys};
 use crate::device::{Device, Store};
 use crate::world::{Over, World, pay};
 use hundi_engine::output::{PayError, SignError, Unable};
-use hundi_engine::{Answer, Config, Engine, Input, Outputs};
+use hundi_engine::{Answer, Config, Engine, Input, Output, Outputs, Write};
+use std::collections::BTreeMap;
 
 #[test]
 fn nothing_leaves_before_its_persist_is_acknowledged() {
@@ -188,4 +189,62 @@ fn loading_restores_everything_that_is_shown() {
         }
         assert_eq!(old.keys(shelf).len(), device.store.items.len(), "nothing else is stored");
     }
+}
+
+/// Certificate and a grant for each of many authors, published to a relay.
+fn crowded() -> (World, usize) {
+    let mut world = World::new();
+    let relay = world.add_relay();
+    let granted = |seed: u8| {
+        let grant = world.bank.grant(author(seed), crate::bank::sealing(seed), 0, 0);
+        world.bank.granted(grant)
+    };
+    let items = (1..=40).map(granted).collect();
+    world.publish(relay, items);
+    (world, relay)
+}
+
+#[test]
+fn a_store_without_summaries_is_loaded_in_full_and_has_them_afterwards() {
+    let (mut world, relay) = crowded();
+    let store = &mut world.devices[relay].store;
+    let with = store.state.clone();
+    assert_eq!(with.len(), 40 + 1, "one for each author, and the mark");
+    // As an earlier build left it, with one author in the state of whom nothing is known.
+    let left = world.devices[relay].store.clone();
+    let unknown = [&b"author/"[..], &author(77).to_bytes()].concat();
+    let states = [
+        BTreeMap::new(),
+        BTreeMap::from([(unknown, vec![1, 2, 3])]),
+        with.clone().into_iter().filter(|(key, _)| key != b"authors").collect(),
+        with.clone().into_iter().map(|(key, bytes)| (key, [&bytes[..], &[9]].concat())).collect(),
+    ];
+    for state in states {
+        let store = Store { state, ..left.clone() };
+        assert!(store.opening(&world.bank).is_none());
+        let loaded = world.add_with(None, Config::default(), store);
+        world.input(loaded, Input::Tick);
+        assert_eq!(world.devices[loaded].store.state, with);
+        assert!(world.devices[loaded].store.opening(&world.bank).is_some());
+        world.crash(loaded);
+        assert_eq!(world.devices[loaded].engine.digest(), world.devices[relay].engine.digest());
+    }
+}
+
+/// The mark is gone before the first of the new summaries comes, and back with the last.
+#[test]
+fn summaries_that_are_cut_off_are_not_taken_for_whole() {
+    let (world, relay) = crowded();
+    let device = &world.devices[relay];
+    let mut engine = device.store.load(&world.bank, None, &Config::default());
+    let outputs = engine.handle(world.now_ms, [1; 32], Input::Tick, &device.store);
+    let Some(Output::Persist { writes, .. }) = outputs.first() else { panic!("{outputs:?}") };
+    let mark = |write: &Write| match write {
+        Write::DeleteState { key } => key == b"authors",
+        _ => false,
+    };
+    assert!(mark(&writes[0]));
+    let last = writes.last().unwrap();
+    assert!(matches!(last, Write::State { key, .. } if key == b"authors"), "{last:?}");
+    assert_eq!(writes.len(), 1 + 40 + 1);
 }
