@@ -73,6 +73,9 @@ impl Write {
     }
 }
 
+/// Keys of one subject and their values.
+pub type Values = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A point that a batch has reached on its way to being acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -235,7 +238,7 @@ impl Store {
     }
 
     /// Every key of a subject with its value, ascending by key.
-    pub fn values(&self, subject: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+    pub fn values(&self, subject: &[u8]) -> Result<Values, ReadError> {
         let mut values = Vec::new();
         for page in index::pages(self.index.db(), Some(subject)) {
             let (_, page, _) = page.map_err(|error| self.index_error(error))?;

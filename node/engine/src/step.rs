@@ -13,12 +13,14 @@ use hundi_ledger::id::{AuthorId, Hash, NetworkId};
 use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::replica::{Change, Key, Shelf};
 
+/// Writes about one subject: the number of their persist, and bytes, none when deleted.
+type Writes = BTreeMap<Key, (u64, Option<Vec<u8>>)>;
+
 /// What the engine knows better than the store that its driver shows.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
-    /// Writes that have been given out and are not durable yet, by whom they are about: number and
-    /// bytes, none when deleted.
-    pending: BTreeMap<Subject, BTreeMap<Key, (u64, Option<Vec<u8>>)>>,
+    /// Writes that have been given out and are not durable yet, by whom they are about.
+    pending: BTreeMap<Subject, Writes>,
     /// Entries that only the wallet keeps: stored, but no part of what the replica holds.
     aside: BTreeSet<Key>,
 }

@@ -19,12 +19,15 @@ const STATE_SUBJECT: &[u8] = b"state";
 /// A place in the store: subject and key.
 type Place = (Vec<u8>, Vec<u8>);
 
+/// Writes under one subject, by key: the number of their persist, and the value, none when deleted.
+type Writes = BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>;
+
 /// The store as the engine sees it.
 pub(super) struct Overlay {
     store: Arc<Store>,
     /// The newest write of each place that is not durable yet, with its persist's number, by
     /// subject.
-    pending: HashMap<Vec<u8>, BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>>,
+    pending: HashMap<Vec<u8>, Writes>,
 }
 
 impl Overlay {
