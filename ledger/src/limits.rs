@@ -48,6 +48,10 @@ pub const BRANCHES_MAX: usize = 2;
 /// Entries of proven authors held in the cache, per author: best effort for their payees.
 pub const CACHE_ENTRIES_PER_AUTHOR_MAX: usize = 16;
 
+/// Authors outside its scope of which a replica for a small budget holds something: what a phone
+/// carries across a market for others. Each has at most its grants and 16 entries, some 12 KB.
+pub const OUTSIDE_AUTHORS_MAX: usize = 256;
+
 /// Receipts held in the cache per signer: the window of one merchant's unsettled receipts.
 pub const CACHE_RECEIPTS_PER_SIGNER_MAX: usize = 128;
 

@@ -132,11 +132,18 @@ pub fn sign<T: Record>(
 }
 
 /// Something whose signatures hold and whose signers were entitled to sign it. Only the doors of
-/// this crate make one: decode, then verify; or draft, then sign.
+/// this crate make one: decode, then verify; or draft, then sign; or read back what was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<T>(pub(crate) T);
 
 impl<T> Verified<T> {
+    /// Something read back from this node's own store, into which nothing goes that was not
+    /// verified: for the replica, when it reads an author that it holds. Whoever can write to the
+    /// store can write to the program as well. Bytes from anywhere else take the other doors.
+    pub(crate) fn stored(thing: T) -> Self {
+        Self(thing)
+    }
+
     /// The verified thing.
     pub fn into_inner(self) -> T {
         self.0

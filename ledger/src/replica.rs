@@ -12,37 +12,63 @@
 //! admitted again comes back from whoever holds it, and exchange ends in one core all the same
 //! (docs/decisions/0003-core-as-a-join.md).
 //!
-//! Bytes live elsewhere: the replica keeps what it decides with, tells with [`Change`]s what to
-//! store and delete, and asks a [`Shelf`] for a stored entry only to build a proof.
+//! What is bulky lives elsewhere: the replica tells with [`Change`]s what to store and delete, keeps
+//! a small slot per author in memory, and reads an author from a [`Shelf`] when it is asked for
+//! (`slot.rs`). Summaries of authors let a later start do without reading their items
+//! (`summary.rs`).
 
 pub mod accumulator;
 pub mod author;
 pub mod bank;
+mod elements;
 pub mod key;
 pub mod range;
 mod receipt;
+mod refresh;
+mod slot;
+mod slots;
+mod summary;
 
-use crate::id::{AuthorId, BankNumber, Hash, NetworkId, hash_in};
-use crate::record::Verified;
-use crate::record::bulletin::{Bulletin, freezes_digest};
+use crate::id::{AuthorId, BankNumber, Hash, NetworkId};
+use crate::limits::OUTSIDE_AUTHORS_MAX;
+use crate::record::bulletin::Bulletin;
+use crate::record::certificate::Certificate;
 use crate::record::entry::{Entry, SignedHeader};
-use crate::record::freeze::Freeze;
 use crate::record::item::{Item, Subject};
 use crate::record::network::Network;
 use crate::record::proof::Proof;
-use crate::record::{BankRecord, Record, Signed};
+use crate::record::{BankRecord, Record, Signed, Verified};
 use crate::trust::{Trust, VerifiedItem};
 use accumulator::Accumulator;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use author::Author;
 use bank::Fault;
+use core::cell::RefCell;
+use elements::{Evidence, Marks};
 pub use key::Key;
+use range::Range;
+use slots::Slots;
 
-/// Where the bytes of stored entries can be read.
+/// Where what a replica told to store can be read.
 pub trait Shelf {
     /// The encoded item stored under `key`, if it is there.
     fn item(&self, key: &Key) -> Option<Vec<u8>>;
+
+    /// Every encoded item stored about `author`, in any order. Receipts may be left out.
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>>;
+}
+
+/// Items in memory.
+impl Shelf for BTreeMap<Key, Vec<u8>> {
+    fn item(&self, key: &Key) -> Option<Vec<u8>> {
+        self.get(key).cloned()
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        let about = |key: &Key| key.subject() == Subject::Author(*author);
+        self.iter().filter(|(key, _)| about(key)).map(|(_, bytes)| bytes.clone()).collect()
+    }
 }
 
 /// What became of an item.
@@ -113,26 +139,58 @@ impl Applied {
 pub struct Replica {
     trust: Trust,
     bulletins: BTreeMap<BankNumber, Verified<Signed<Bulletin>>>,
-    authors: BTreeMap<AuthorId, Author>,
+    /// The range of authors of which the core is kept.
+    scope: Range,
+    /// Authors outside the scope of which something is held, oldest first.
+    outside: VecDeque<AuthorId>,
+    /// Authors whose items are kept wherever they lie.
+    kept: BTreeSet<AuthorId>,
+    slots: Slots,
+    /// The authors in memory, in the order in which they were read.
+    loaded: RefCell<VecDeque<AuthorId>>,
+    /// The freezes and facts "proven".
+    evidence: BTreeMap<AuthorId, Evidence>,
+    /// The ids of cached entries.
+    cached: BTreeMap<AuthorId, Vec<Hash>>,
     receipts: BTreeMap<AuthorId, VecDeque<Hash>>,
-    elements: BTreeMap<Subject, Hash>,
+    bank_elements: BTreeMap<BankNumber, Hash>,
     core: Accumulator,
-    evidence_elements: BTreeMap<AuthorId, Hash>,
-    evidence: Accumulator,
+    head: Accumulator,
+    core_len: usize,
+    entries_len: usize,
+    marks: Marks,
+    /// Authors whose summary is not what was taken last.
+    changed: BTreeSet<AuthorId>,
 }
 
 impl Replica {
-    /// A replica that knows nothing but the roots of its network.
+    /// A replica that knows nothing but the roots of its network, and keeps the core of everybody.
     pub fn new(network: Network) -> Self {
+        Self::scoped(network, Range::ALL, BTreeSet::new())
+    }
+
+    /// A replica for a small budget: it keeps the core of the authors in `scope`, what banks sign of
+    /// themselves, the freezes and facts "proven" of everybody, and the items of the authors in
+    /// `kept` wherever they lie. Of others outside its scope it caches a bounded number.
+    pub fn scoped(network: Network, scope: Range, kept: BTreeSet<AuthorId>) -> Self {
         Self {
+            scope,
+            outside: VecDeque::new(),
+            kept,
+            marks: Marks::new(&network.id()),
+            slots: Slots::new(&network.id()),
             trust: Trust::new(network),
             bulletins: BTreeMap::new(),
-            authors: BTreeMap::new(),
+            loaded: RefCell::default(),
+            evidence: BTreeMap::new(),
+            cached: BTreeMap::new(),
             receipts: BTreeMap::new(),
-            elements: BTreeMap::new(),
+            bank_elements: BTreeMap::new(),
             core: Accumulator::default(),
-            evidence_elements: BTreeMap::new(),
-            evidence: Accumulator::default(),
+            head: Accumulator::default(),
+            core_len: 0,
+            entries_len: 0,
+            changed: BTreeSet::new(),
         }
     }
 
@@ -146,14 +204,19 @@ impl Replica {
         self.trust.network().id()
     }
 
-    /// What is known about an author.
-    pub fn author(&self, author: &AuthorId) -> Option<&Author> {
-        self.authors.get(author)
+    /// Every author known, by position.
+    pub fn authors(&self) -> impl ExactSizeIterator<Item = &AuthorId> {
+        self.slots.authors()
     }
 
-    /// Every author known, in order.
-    pub fn authors(&self) -> impl Iterator<Item = (&AuthorId, &Author)> {
-        self.authors.iter()
+    /// Whether anything is known about an author.
+    pub fn knows(&self, author: &AuthorId) -> bool {
+        self.slots.get(author).is_some()
+    }
+
+    /// Whether a grant in effect certifies an author.
+    pub fn is_certified(&self, author: &AuthorId) -> bool {
+        self.slots.get(author).is_some_and(|slot| slot.element.is_some())
     }
 
     /// The newest bulletin of a bank.
@@ -168,100 +231,70 @@ impl Replica {
         bulletin.map_or(0, |bulletin| bulletin.time)
     }
 
-    /// The element of every subject in the core: what sync reconciles.
-    pub fn elements(&self) -> &BTreeMap<Subject, Hash> {
-        &self.elements
+    /// Every cached item and its id: entries, then receipts.
+    pub fn cached(&self) -> impl Iterator<Item = (Key, Hash)> {
+        let entries = self
+            .cached
+            .iter()
+            .flat_map(|(author, ids)| ids.iter().map(move |id| (Key::Entry(*author, *id), *id)));
+        entries.chain(self.receipts().map(|(signer, id)| (Key::Receipt(*signer, *id), *id)))
     }
 
-    /// The element of every frozen or proven author: the freezes and facts alone.
-    pub fn evidence_elements(&self) -> impl Iterator<Item = (&AuthorId, &Hash)> {
-        self.evidence_elements.iter()
-    }
-
-    /// The digest of the core: equal exactly where the core is equal.
-    pub fn digest(&self) -> Hash {
-        self.core.digest(&self.network())
-    }
-
-    /// A short value of the core under a fresh key, to compare with a peer.
-    pub fn fingerprint(&self, key: &[u8; 32]) -> [u8; 8] {
-        self.core.fingerprint(key)
-    }
-
-    /// A short value of the freezes and proven authors alone under a fresh key.
-    pub fn evidence_fingerprint(&self, key: &[u8; 32]) -> [u8; 6] {
-        let wide = self.evidence.fingerprint(key);
-        core::array::from_fn(|at| wide[at])
-    }
-
-    /// The highest epoch of `bank` whose digest of freezes this replica holds in full; 0 when
-    /// it does not hold those of the newest bulletin, or that one has no effect.
-    pub fn freezes_epoch(&self, bank: BankNumber) -> u32 {
-        let bulletin = self.bulletins.get(&bank).filter(|held| honoured(&self.trust, held));
-        let Some(bulletin) = bulletin else { return 0 };
-        let freezes: Vec<Hash> = self
-            .authors
-            .range(bank_range(bank))
-            .filter_map(|(_, author)| author.freeze.as_ref())
-            .filter(|freeze| freeze.epoch <= bulletin.epoch)
-            .map(|freeze| freeze.id())
-            .collect();
-        let complete = freezes.len() == bulletin.freezes as usize
-            && freezes_digest(&self.network(), freezes) == bulletin.freezes_digest;
-        if complete { bulletin.epoch } else { 0 }
-    }
-
-    /// Takes a verified item.
+    /// Takes a verified item. `shelf` shows what this replica told to store before; what is told
+    /// now must be there before the next call.
     pub fn apply(&mut self, item: VerifiedItem, shelf: &dyn Shelf) -> Applied {
         match item {
-            VerifiedItem::Certificate(record) => self.apply_certificate(record),
-            VerifiedItem::Bulletin(record) => self.apply_bulletin(record),
+            VerifiedItem::Certificate(record) => self.apply_certificate(record, shelf),
+            VerifiedItem::Bulletin(record) => self.apply_bulletin(record, shelf),
             VerifiedItem::Grant(record) => {
                 let (author, item) = (record.author, Item::Grant((*record).clone()));
                 if record.claim_until < self.bank_time(author.bank) {
                     return Applied::only(Status::Known);
                 }
-                let outcome = self.authors.entry(author).or_default().insert_grant(record);
-                self.finish(author, item, outcome)
+                let changes = self.make_room_outside(author, shelf);
+                let known = self.author_or_new(author, shelf);
+                let outcome = known.map(|(known, _)| known.insert_grant(record));
+                let mut applied = self.finish(author, item, outcome, shelf);
+                applied.changes.splice(0..0, changes);
+                applied
             }
             VerifiedItem::Checkpoint(record) => {
                 let (author, item) = (record.author, Item::Checkpoint((*record).clone()));
-                let Some(known) = self.certified(&author) else {
-                    return Applied::only(Status::MissingGrant);
-                };
-                let outcome = known.insert_checkpoint(record);
-                self.finish(author, item, outcome)
+                let known = self.certified_mut(&author, shelf);
+                let outcome = known.map(|known| known.insert_checkpoint(record));
+                self.finish(author, item, outcome, shelf)
             }
             VerifiedItem::Freeze(record) => {
                 let (author, item) = (record.author, Item::Freeze((*record).clone()));
                 // One without effect is not held: it would stand in the place of the bank's own.
-                let honours = honoured(&self.trust, &record);
-                let Some(known) = self.certified(&author) else {
-                    return Applied::only(Status::MissingGrant);
-                };
-                if !honours {
+                if self.is_certified(&author) && !honoured(&self.trust, &record) {
                     return Applied::only(Status::Known);
                 }
-                let outcome = known.insert_freeze(record);
-                self.finish(author, item, outcome)
+                let known = self.certified_mut(&author, shelf);
+                let outcome = known.map(|known| known.insert_freeze(record));
+                self.finish(author, item, outcome, shelf)
             }
-            VerifiedItem::Proof(proof) => self.apply_proof(proof),
+            VerifiedItem::Proof(proof) => self.apply_proof(proof, shelf),
             VerifiedItem::Entry(entry) => self.apply_entry(entry, shelf),
             VerifiedItem::Receipt(receipt) => self.apply_receipt(receipt),
         }
     }
 
-    fn certified(&mut self, author: &AuthorId) -> Option<&mut Author> {
-        let bank_time = self.bank_time(author.bank);
-        let trust = &self.trust;
-        self.authors.get_mut(author).filter(|known| known.is_certified(trust, bank_time))
+    fn certified_mut(&mut self, author: &AuthorId, shelf: &dyn Shelf) -> Option<&mut Author> {
+        if !self.is_certified(author) {
+            return None;
+        }
+        self.author_mut(author, shelf).map(|(known, _)| known)
     }
 
     fn apply_certificate(
         &mut self,
-        record: Verified<Signed<crate::record::certificate::Certificate>>,
+        record: Verified<Signed<Certificate>>,
+        shelf: &dyn Shelf,
     ) -> Applied {
         let (bank, number, id) = (record.bank, record.number, record.id());
+        let bounds = !record.honours.is_empty();
+        let (trust, bank_time) = (self.trust.clone(), self.bank_time(bank));
         let item = Item::Certificate((*record).clone());
         let held = self.trust.of(bank).find(|held| held.number == number).map(|held| held.id());
         let fault = held.filter(|held| *held != id).map(|held| Fault::new(&item, held));
@@ -272,15 +305,20 @@ impl Replica {
         let mut changes = put(&item);
         let gone = numbers.into_iter().filter(|number| !self.trust.holds(bank, *number));
         changes.extend(gone.map(|number| Change::Delete { key: Key::Certificate(bank, number) }));
-        if fault.is_some() || changes.len() > 1 {
+        let displaced = fault.is_some() || changes.len() > 1;
+        if displaced {
             changes.extend(self.drop_unverifiable(bank));
         }
-        // A new certificate may bound what older ones signed: every author may be affected.
-        changes.extend(self.refresh_bank(bank));
+        // A new certificate may bound what older ones signed, and one that goes takes its bounds
+        // along: every author may be affected. One that does neither affects nobody.
+        if displaced || bounds {
+            changes.extend(self.refresh_bank(bank, displaced, (&trust, bank_time), shelf));
+        }
+        self.settle_bank(bank);
         Applied { status: Status::Stored, changes, proven: None, fault }
     }
 
-    fn apply_bulletin(&mut self, record: Verified<Signed<Bulletin>>) -> Applied {
+    fn apply_bulletin(&mut self, record: Verified<Signed<Bulletin>>, shelf: &dyn Shelf) -> Applied {
         let bank = record.bank;
         let item = Item::Bulletin((*record).clone());
         let rank = |held: &Signed<Bulletin>| (held.certificate, held.epoch, held.id());
@@ -294,16 +332,18 @@ impl Replica {
         if held.is_some_and(|held| rank(held) >= rank(&record)) {
             return Applied { fault, ..Applied::only(Status::Known) };
         }
+        let before = self.bank_time(bank);
         self.bulletins.insert(bank, record);
         let mut changes = put(&item);
-        changes.extend(self.refresh_bank(bank));
+        changes.extend(self.lapse_bank(bank, before, shelf));
+        self.settle_bank(bank);
         Applied { status: Status::Stored, changes, proven: None, fault }
     }
 
-    fn apply_proof(&mut self, proof: Verified<Proof>) -> Applied {
+    fn apply_proof(&mut self, proof: Verified<Proof>, shelf: &dyn Shelf) -> Applied {
         let author = proof.author();
         let item = Item::Proof((*proof).clone());
-        let Some(known) = self.certified(&author) else {
+        let Some(known) = self.certified_mut(&author, shelf) else {
             return Applied::only(Status::MissingGrant);
         };
         if known.proof.is_some() {
@@ -311,7 +351,7 @@ impl Replica {
         }
         known.proof = Some(proof);
         let mut changes = put(&item);
-        changes.extend(self.refresh_author(author));
+        changes.extend(self.refresh_author(author, shelf));
         Applied { status: Status::Stored, changes, proven: Some(author), fault: None }
     }
 
@@ -320,7 +360,8 @@ impl Replica {
         let claim = entry.claim();
         let network = self.network();
         let bank_time = self.bank_time(author.bank);
-        let Some(known) = self.authors.get(&author) else {
+        let certified = self.is_certified(&author);
+        let Some(known) = self.author(&author, shelf) else {
             return Applied::only(Status::MissingGrant);
         };
         if known.holds(&claim) {
@@ -328,23 +369,21 @@ impl Replica {
         }
         // Detecting a contradiction is a step of its own, which adds the proof as an item. It looks
         // at every verified entry, also at one that the core does not take.
-        let certified = known.is_certified(&self.trust, bank_time);
         let contradicted = known.contradicted_by(&claim).filter(|_| certified);
         let contradicted = contradicted.filter(|_| known.proof.is_none()).map(|held| held.id);
         let proof = contradicted
             .and_then(|id| self.stored_header(&author, &id, shelf))
             .and_then(|held| Proof::new(&network, &held, &entry.verified_header()));
         let proven = proof.is_some().then_some(author);
-        let mut changes = proof.map_or_else(Vec::new, |proof| self.apply_proof(proof).changes);
-        let Some(known) = self.authors.get_mut(&author) else {
+        let mut changes =
+            proof.map_or_else(Vec::new, |proof| self.apply_proof(proof, shelf).changes);
+        let Some((known, trust)) = self.author_mut(&author, shelf) else {
             return Applied::only(Status::MissingGrant);
         };
-        let status = known.place(&self.trust, bank_time, claim);
+        let status = known.place(trust, bank_time, claim);
         if status.is_new() {
             changes.extend(put(&Item::Entry((*entry).clone())));
-        }
-        if status == Status::Stored {
-            self.refresh_elements(author);
+            self.settle(author);
         }
         Applied { status, changes, proven, fault: None }
     }
@@ -365,7 +404,15 @@ impl Replica {
         }
     }
 
-    fn finish(&mut self, author: AuthorId, item: Item, outcome: author::Inserted) -> Applied {
+    /// What follows from inserting a record of an author, or from not finding it certified.
+    fn finish(
+        &mut self,
+        author: AuthorId,
+        item: Item,
+        outcome: Option<author::Inserted>,
+        shelf: &dyn Shelf,
+    ) -> Applied {
+        let Some(outcome) = outcome else { return Applied::only(Status::MissingGrant) };
         let fault = outcome.contradicts.map(|held| Fault::new(&item, held));
         if !outcome.changed {
             return Applied { fault, ..Applied::only(Status::Known) };
@@ -373,101 +420,29 @@ impl Replica {
         let mut changes = put(&item);
         let dropped = outcome.dropped_grant;
         changes.extend(dropped.map(|serial| Change::Delete { key: Key::grant(author, serial) }));
-        changes.extend(self.refresh_author(author));
-        Applied { status: Status::Stored, changes, proven: None, fault }
+        changes.extend(self.refresh_author(author, shelf));
+        let status = if self.is_outside(&author) { Status::Cached } else { Status::Stored };
+        Applied { status, changes, proven: None, fault }
     }
 
-    /// Forgets what the bank signed with a key that is no longer certified: displaced by another
-    /// certificate of the same number, or older than the certificates that are held. Whoever never
-    /// held that certificate cannot verify it, and both must agree.
-    fn drop_unverifiable(&mut self, bank: BankNumber) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let bulletin = self.bulletins.get(&bank);
-        if bulletin.is_some_and(|held| self.trust.verify_record((**held).clone()).is_err()) {
-            self.bulletins.remove(&bank);
-            changes.push(Change::Delete { key: Key::Bulletin(bank) });
+    /// Before an author outside the scope is taken in: forgets the one that has been here longest,
+    /// unless all that are here have to stay.
+    fn make_room_outside(&mut self, author: AuthorId, shelf: &dyn Shelf) -> Vec<Change> {
+        if self.knows(&author) || !self.is_outside(&author) {
+            return Vec::new();
         }
-        for (author, known) in self.authors.range_mut(bank_range(bank)) {
-            changes.extend(known.drop_unverifiable(&self.trust, *author));
+        self.outside.push_back(author);
+        if self.outside.len() <= OUTSIDE_AUTHORS_MAX {
+            return Vec::new();
         }
-        changes
-    }
-
-    fn refresh_bank(&mut self, bank: BankNumber) -> Vec<Change> {
-        let authors: Vec<AuthorId> =
-            self.authors.range(bank_range(bank)).map(|(author, _)| *author).collect();
-        let changes = authors.into_iter().flat_map(|author| self.refresh_author(author)).collect();
-        let mut parts: Vec<Hash> = self.trust.of(bank).map(|held| held.id()).collect();
-        parts.extend(self.bulletins.get(&bank).map(|held| held.id()));
-        self.set_element(Subject::Bank(bank), (!parts.is_empty()).then_some(parts));
-        changes
-    }
-
-    /// Brings what is held of an author, and its element, in line with its records.
-    fn refresh_author(&mut self, author: AuthorId) -> Vec<Change> {
-        let bank_time = self.bank_time(author.bank);
-        let Some(known) = self.authors.get_mut(&author) else { return Vec::new() };
-        let mut changes = known.lapse(author, bank_time);
-        changes.extend(known.sweep(&self.trust, bank_time, author));
-        let empty = known.is_empty();
-        self.refresh_elements(author);
-        if empty {
-            self.authors.remove(&author);
-            let receipts = self.receipts.remove(&author).unwrap_or_default();
-            let forget = |id| Change::Delete { key: Key::receipt(author, id) };
-            changes.extend(receipts.into_iter().map(forget));
-        }
-        changes
-    }
-
-    /// Brings the elements of an author in line with what is held of it.
-    fn refresh_elements(&mut self, author: AuthorId) {
-        let bank_time = self.bank_time(author.bank);
-        let network = self.network();
-        let known =
-            self.authors.get(&author).filter(|known| known.is_certified(&self.trust, bank_time));
-        let parts = known.map(|known| known.element_parts(&network));
-        let evidence = known.and_then(Author::evidence_parts);
-        self.set_element(Subject::Author(author), parts);
-        self.set_evidence(author, evidence);
-    }
-
-    fn set_element(&mut self, subject: Subject, parts: Option<Vec<Hash>>) {
-        let network = self.network();
-        let new = parts.map(|parts| element(&network, "hundi v1 core element", &subject, &parts));
-        let old = match new {
-            Some(hash) => self.elements.insert(subject, hash),
-            None => self.elements.remove(&subject),
-        };
-        self.core.replace(old.as_ref(), new.as_ref());
-    }
-
-    fn set_evidence(&mut self, author: AuthorId, parts: Option<Vec<Hash>>) {
-        let network = self.network();
-        let subject = Subject::Author(author);
-        let new = parts.map(|parts| element(&network, "hundi v1 evidence", &subject, &parts));
-        let old = match new {
-            Some(hash) => self.evidence_elements.insert(author, hash),
-            None => self.evidence_elements.remove(&author),
-        };
-        self.evidence.replace(old.as_ref(), new.as_ref());
-    }
-
-    /// The freeze that bars an author, if there is one.
-    pub fn freeze(&self, author: &AuthorId) -> Option<&Verified<Signed<Freeze>>> {
-        self.authors.get(author)?.freeze.as_ref()
+        let stays = |held: &AuthorId| self.evidence.contains_key(held) || self.kept.contains(held);
+        let oldest = self.outside.iter().find(|held| !stays(held) && **held != author).copied();
+        oldest.map_or_else(Vec::new, |oldest| self.forget(oldest, shelf))
     }
 }
 
 fn put(item: &Item) -> Vec<Change> {
     alloc::vec![Change::Put { key: Key::of(item), bytes: item.encode() }]
-}
-
-fn element(network: &NetworkId, context: &'static str, subject: &Subject, parts: &[Hash]) -> Hash {
-    let name = key::subject_bytes(subject);
-    let mut input: Vec<&[u8]> = alloc::vec![&name];
-    input.extend(parts.iter().map(|part| &part.0[..]));
-    hash_in(context, network, &input)
 }
 
 fn bank_range(bank: BankNumber) -> core::ops::RangeInclusive<AuthorId> {

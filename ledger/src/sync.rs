@@ -17,7 +17,6 @@ mod keys;
 mod message;
 mod offer;
 mod range;
-mod shim;
 mod sketch;
 mod speak;
 mod streams;
@@ -451,7 +450,7 @@ impl Session {
         }
         // Vectors that wait for the peer's checkpoint are looked at until it is here.
         for (id, theirs) in core::mem::take(&mut self.later) {
-            let Some(author) = replica.author_at(&id, shelf) else { continue };
+            let Some(author) = replica.author(&id, shelf) else { continue };
             let ours = author.checkpoint().map(|held| (held.certificate, held.number));
             if have::version(&theirs) > ours {
                 self.later.push((id, theirs));
@@ -461,7 +460,7 @@ impl Session {
         }
         let Self { suspects, due, .. } = self;
         suspects.retain(|id| {
-            let proven = replica.author_at(id, shelf).is_some_and(|known| known.proof().is_some());
+            let proven = replica.author(id, shelf).is_some_and(|known| known.proof().is_some());
             if proven {
                 due.insert((have::Rank::Evidence, 1, Key::Proof(*id)));
             }

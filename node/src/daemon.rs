@@ -10,10 +10,11 @@ mod links;
 mod persist;
 mod shelf;
 
-use crate::store::{OpenError, ReadError, Store, StoreOptions};
+use crate::store::{IndexState, OpenError, ReadError, Store, StoreOptions};
 use driver::{Driver, Request};
 use hundi_engine::{Answer, Command, Config as EngineConfig, Engine, Event, Keys, LoadError};
 use hundi_ledger::record::network::Network;
+use hundi_ledger::replica::Shelf;
 use hundi_transport_libp2p as libp2p;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -107,9 +108,12 @@ impl Daemon {
     {
         let (store, report) = Store::open(&config.store, StoreOptions::default())?;
         tracing::info!(?report, "store open");
-        let (items, state) = shelf::read_all(&store)?;
+        let store = Arc::new(store);
         let network_id = config.network.id();
-        let engine = Engine::load(config.engine, config.network, config.keys, items, state)?;
+        // An index built anew, or damage: then every item is looked at again.
+        let rebuilt = matches!(report.index, IndexState::Rebuilt { .. });
+        let sound = !rebuilt && report.damage.is_empty();
+        let engine = shelf::open_engine(config.engine, config.network, config.keys, &store, sound)?;
         let tag = &network_id.to_string()[..16];
         let mut transport = libp2p::Config::new(tag, config.listen);
         transport.mdns = config.mdns;
@@ -118,8 +122,7 @@ impl Daemon {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (heard, listener) = mpsc::channel(EVENTS_MAX);
         let missed = Arc::new(AtomicBool::new(false));
-        let driver =
-            Driver::new(engine, Arc::new(store), transport.clone(), heard, Arc::clone(&missed));
+        let driver = Driver::new(engine, store, transport.clone(), heard, Arc::clone(&missed));
         let task = tokio::spawn(driver.run(events, inbox));
         Ok((Self { requests, transport }, Listener { events: listener, missed }, task))
     }
@@ -135,18 +138,18 @@ impl Daemon {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Asks the engine something, at a moment between two inputs. The answer comes when everything
+    /// Asks the engine something, with the shelf that it reads, at a moment between two inputs. The answer comes when everything
     /// that the engine held at that moment is durable.
     ///
     /// # Errors
     /// When the daemon has stopped.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Engine) -> T + Send + 'static,
+        question: impl FnOnce(&Engine, &dyn Shelf) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let question = Box::new(move |engine: &Engine| -> driver::Tell {
-            let said = question(engine);
+        let question = Box::new(move |engine: &Engine, shelf: &dyn Shelf| -> driver::Tell {
+            let said = question(engine, shelf);
             // Nobody waits any more: nothing to tell.
             Box::new(move || drop(reply.send(said)))
         });

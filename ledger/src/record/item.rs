@@ -15,6 +15,8 @@ use crate::limits::ITEM_BYTES_MAX;
 use alloc::vec;
 use alloc::vec::Vec;
 
+const TAG_RECEIPT: u8 = 8;
+
 /// Any record, decoded and not yet verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // Short-lived: decoded, verified, applied.
@@ -64,9 +66,14 @@ impl Item {
             5 => Item::Bulletin(Signed::decode(network, record)?),
             6 => Item::Proof(Proof::decode(network, record)?),
             7 => Item::Entry(Entry::decode(network, record)?),
-            8 => Item::Receipt(Signed::decode(network, record)?),
+            &TAG_RECEIPT => Item::Receipt(Signed::decode(network, record)?),
             other => return Err(DecodeError::Tag(*other)),
         })
+    }
+
+    /// Whether the bytes are those of a receipt, by their tag.
+    pub(crate) fn is_receipt(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&TAG_RECEIPT)
     }
 
     /// The tag and the record's bytes.
@@ -82,7 +89,7 @@ impl Item {
             Item::Bulletin(record) => signed(5, record),
             Item::Proof(record) => tagged(6, &record.encode()),
             Item::Entry(record) => tagged(7, &record.encode()),
-            Item::Receipt(record) => signed(8, record),
+            Item::Receipt(record) => signed(TAG_RECEIPT, record),
         }
     }
 

@@ -1,12 +1,14 @@
 //! What is known about one author: its bank's records, the proof against it, its entries.
 
+use super::elements::{Evidence, Marks};
 use super::{Change, Key, Status, honoured};
-use crate::id::{AuthorId, Hash, NetworkId, Serial};
+use crate::id::{AuthorId, Hash, Serial};
 use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW, GRANTS_PER_AUTHOR_MAX};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::entry::Class;
 use crate::record::freeze::Freeze;
 use crate::record::grant::Grant;
+use crate::record::item::{Item, Subject};
 use crate::record::proof::{Claim, Proof};
 use crate::record::{BankRecord, Signed, Verified};
 use crate::trust::Trust;
@@ -16,6 +18,8 @@ use alloc::vec::Vec;
 /// Everything held about one author.
 #[derive(Clone, Debug, Default)]
 pub struct Author {
+    /// It lies outside the scope of this replica: what it signs goes to the cache.
+    outside: bool,
     pub(super) grants: BTreeMap<Serial, Verified<Signed<Grant>>>,
     pub(super) checkpoint: Option<Verified<Signed<Checkpoint>>>,
     pub(super) freeze: Option<Verified<Signed<Freeze>>>,
@@ -37,6 +41,8 @@ pub enum Refusal {
     Decided,
     /// At a place that the checkpoint decided otherwise: evidence for the bank.
     Disputed,
+    /// The author lies outside the scope of this replica.
+    OutOfScope,
     /// The author is proven to contradict itself.
     Proven,
 }
@@ -48,7 +54,7 @@ impl From<Refusal> for Status {
             Refusal::Grant => Status::Refused,
             Refusal::BeyondWindow => Status::BeyondWindow,
             Refusal::Decided => Status::Decided,
-            Refusal::Disputed | Refusal::Proven => Status::Cached,
+            Refusal::Disputed | Refusal::Proven | Refusal::OutOfScope => Status::Cached,
         }
     }
 }
@@ -64,6 +70,47 @@ pub(super) struct Inserted {
 }
 
 impl Author {
+    /// One of which nothing is held yet, in or outside the scope of the replica.
+    pub(super) fn new(outside: bool) -> Self {
+        Self { outside, ..Self::default() }
+    }
+
+    /// An author as its stored items say, in whatever order they come, under the certificates and
+    /// bank time under which they were stored. Entries that the records do not admit are passed
+    /// over.
+    pub(super) fn from_stored(
+        author: &AuthorId,
+        outside: bool,
+        items: impl Iterator<Item = Item>,
+        trust: &Trust,
+        bank_time: u32,
+    ) -> Self {
+        let mut known = Self::new(outside);
+        let mut claims = BTreeMap::new();
+        for item in items.filter(|item| item.subject() == Subject::Author(*author)) {
+            match item {
+                Item::Grant(record) => {
+                    let _ = known.insert_grant(Verified::stored(record));
+                }
+                Item::Checkpoint(record) => {
+                    let _ = known.insert_checkpoint(Verified::stored(record));
+                }
+                Item::Freeze(record) => {
+                    let _ = known.insert_freeze(Verified::stored(record));
+                }
+                Item::Proof(proof) => known.proof = Some(Verified::stored(proof)),
+                Item::Entry(entry) => {
+                    claims.insert(entry.id(), Claim::of(entry.header(), entry.id()));
+                }
+                Item::Receipt(_) | Item::Certificate(_) | Item::Bulletin(_) => {}
+            }
+        }
+        for claim in claims.into_values() {
+            let _ = known.place(trust, bank_time, claim);
+        }
+        known
+    }
+
     /// The grant of that serial, whether or not it has effect.
     pub fn grant(&self, serial: Serial) -> Option<&Verified<Signed<Grant>>> {
         self.grants.get(&serial)
@@ -90,7 +137,7 @@ impl Author {
     }
 
     /// The entries in the core, by class, sequence number and hash.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Claim> {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Claim> + ExactSizeIterator {
         self.entries.values()
     }
 
@@ -144,7 +191,10 @@ impl Author {
         {
             admits_undecided(checkpoint, claim)?;
         }
-        if self.proof.is_some() { Err(Refusal::Proven) } else { Ok(()) }
+        if self.proof.is_some() {
+            return Err(Refusal::Proven);
+        }
+        if self.outside { Err(Refusal::OutOfScope) } else { Ok(()) }
     }
 
     /// The window: up to `carry_to`, and no further below it than a bank may carry beyond its
@@ -273,7 +323,7 @@ impl Author {
                 self.entries.insert((claim.kind.class(), claim.sequence(), claim.id), claim);
                 Status::Stored
             }
-            Err(Refusal::Proven | Refusal::Disputed) => {
+            Err(Refusal::Proven | Refusal::Disputed | Refusal::OutOfScope) => {
                 if self.cached.len() >= CACHE_ENTRIES_PER_AUTHOR_MAX {
                     return Status::BeyondWindow;
                 }
@@ -317,26 +367,15 @@ impl Author {
 
     /// What the author's element in the digest covers, in order: the ids of grants, checkpoint and
     /// freeze, the fact "proven", and the hashes of the core entries.
-    pub(super) fn element_parts(&self, network: &NetworkId) -> Vec<Hash> {
-        let mark = |mark: &'static str| crate::id::hash_in(mark, network, &[]);
+    pub(super) fn element_parts(&self, marks: &Marks) -> Vec<Hash> {
         let mut parts: Vec<Hash> = self.grants.values().map(|grant| grant.id()).collect();
-        parts.push(mark("hundi v1 element checkpoint"));
+        parts.push(marks.checkpoint);
         parts.extend(self.checkpoint.as_ref().map(|held| held.id()));
-        parts.push(mark("hundi v1 element evidence"));
-        parts.extend(self.evidence_parts().unwrap_or_default());
-        parts.push(mark("hundi v1 element entries"));
+        parts.push(marks.evidence);
+        parts.extend(Evidence::of(self).iter().flat_map(Evidence::parts));
+        parts.push(marks.entries);
         parts.extend(self.entries.values().map(|claim| claim.id));
         parts
-    }
-
-    /// The freeze and the fact "proven", if there is either.
-    pub(super) fn evidence_parts(&self) -> Option<Vec<Hash>> {
-        if self.freeze.is_none() && self.proof.is_none() {
-            return None;
-        }
-        let freeze = self.freeze.as_ref().map_or(Hash([0; 32]), |freeze| freeze.id());
-        // The fact, not the proof: replicas may hold different proofs of it.
-        Some(alloc::vec![freeze, Hash([u8::from(self.proof.is_some()); 32])])
     }
 }
 

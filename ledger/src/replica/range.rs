@@ -5,12 +5,53 @@
 //! evenly; it is public, so an author that tries many keys may choose its place, which gains it
 //! nothing but company.
 
-use crate::id::{AuthorId, NetworkId, hash_in};
+use super::Replica;
+use crate::id::{AuthorId, Hash, NetworkId};
 
-/// The position of an author: the first 8 bytes of a hash of network, bank and key, big-endian.
-pub fn position(network: &NetworkId, author: &AuthorId) -> u64 {
-    let hash = hash_in("hundi v1 position", network, &[&author.to_bytes()]);
-    u64::from_be_bytes(core::array::from_fn(|at| hash.0[at]))
+/// Gives the positions of authors in one network.
+#[derive(Clone, Debug)]
+pub struct Positions([u8; 32]);
+
+impl Positions {
+    /// Those of a network.
+    pub fn new(network: &NetworkId) -> Self {
+        Self(blake3::derive_key("hundi v1 position", &network.0))
+    }
+
+    /// The position of an author: the first 8 bytes, big-endian, of a keyed hash of bank and key.
+    pub fn of(&self, author: &AuthorId) -> u64 {
+        let hash = blake3::keyed_hash(&self.0, &author.to_bytes());
+        u64::from_be_bytes(core::array::from_fn(|at| hash.as_bytes()[at]))
+    }
+}
+
+impl Replica {
+    /// The elements of the core's authors whose position lies in `range` and in the scope, by
+    /// position. Costs what is in the range.
+    pub fn authors_in(&self, range: Range) -> impl Iterator<Item = (&AuthorId, &Hash)> {
+        self.positioned_in(range).map(|(_, author, element)| (author, element))
+    }
+
+    /// [`Replica::authors_in`], with each position.
+    pub fn positioned_in(&self, range: Range) -> impl Iterator<Item = (u64, &AuthorId, &Hash)> {
+        let slots = range.and(&self.scope).into_iter().flat_map(|range| self.slots.range(range));
+        slots.filter_map(|(at, author, slot)| Some((at, author, slot.element.as_ref()?)))
+    }
+
+    /// The range of which this replica keeps the core.
+    pub fn scope(&self) -> Range {
+        self.scope
+    }
+
+    /// Whether an author lies outside the scope.
+    pub fn is_outside(&self, author: &AuthorId) -> bool {
+        self.scope != Range::ALL && !self.scope.contains(self.slots.positions().of(author))
+    }
+
+    /// Where authors of this network lie.
+    pub fn positions(&self) -> &Positions {
+        self.slots.positions()
+    }
 }
 
 /// All positions whose highest `bits` bits are those of `prefix`.

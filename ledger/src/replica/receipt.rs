@@ -15,7 +15,7 @@ impl Replica {
 
     pub(super) fn apply_receipt(&mut self, receipt: Verified<Signed<Receipt>>) -> Applied {
         let (signer, id) = (receipt.signer, receipt.id());
-        if self.certified(&signer).is_none() {
+        if !self.is_certified(&signer) {
             return Applied::only(Status::MissingGrant);
         }
         let held = self.receipts.entry(signer).or_default();
@@ -23,6 +23,7 @@ impl Replica {
             return Applied::only(Status::Known);
         }
         held.push_back(id);
+        self.changed.insert(signer);
         let mut changes = put(&Item::Receipt((*receipt).clone()));
         if held.len() > CACHE_RECEIPTS_PER_SIGNER_MAX
             && let Some(oldest) = held.pop_front()
@@ -37,6 +38,7 @@ impl Replica {
         let held = self.receipts.get_mut(signer)?;
         let at = held.iter().position(|one| one == id)?;
         held.remove(at);
+        self.changed.insert(*signer);
         Some(Change::Delete { key: Key::receipt(*signer, *id) })
     }
 }

@@ -41,7 +41,7 @@ impl Guard {
         let id = entry.header().author;
         let bank_time = replica.bank_time(id.bank);
         let Some(author) = replica
-            .author_at(&id, shelf)
+            .author(&id, shelf)
             .filter(|known| known.is_certified(replica.trust(), bank_time))
         else {
             self.uncertified = self.uncertified.saturating_add(1);

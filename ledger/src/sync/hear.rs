@@ -8,13 +8,13 @@ use super::streams::Told as Heard;
 use super::symbols::{Difference, Element, Symbol, sum};
 use super::vector::{Vector, Want};
 use super::{
-    AUTHORS_KEPT_MAX, CACHE_OFFERS_MAX, MESSAGES_PER_TURN_MAX, Out, SUSPECTS_MAX,
+    AUTHORS_KEPT_MAX, CACHE_OFFERS_MAX, EVIDENCE_SENT_MAX, MESSAGES_PER_TURN_MAX, Out, SUSPECTS_MAX,
     SYMBOLS_PER_TURN_MAX, Session, Stage, SyncError, VECTORS_PER_TURN_MAX, Work,
 };
 use crate::id::AuthorId;
 use crate::record::item::{Item, Subject};
-use crate::replica::range::{Range, position};
-use crate::replica::{Replica, Shelf};
+use crate::replica::range::Range;
+use crate::replica::{Key, Replica, Shelf};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -77,7 +77,7 @@ impl Session {
                 self.add_due(due);
             }
             Message::Cache(tags) => self.take_cache(&tags, replica),
-            Message::CacheAsk(tags) => self.give_cache(&tags, replica),
+            Message::CacheAsk(tags) => self.give_cache(&tags, replica, shelf),
             _ => return Err(SyncError::NotDue),
         }
         Ok(())
@@ -91,6 +91,11 @@ impl Session {
                     self.suspects.insert(entry.header().author);
                 }
                 passes
+            }
+            // What came from the peer need not go back there.
+            Ok(Item::Proof(proof)) if self.evidence_sent.len() < EVIDENCE_SENT_MAX => {
+                self.evidence_sent.insert(Key::Proof(proof.author()));
+                true
             }
             _ => true,
         };
@@ -132,6 +137,12 @@ impl Session {
         self.look(looks)?;
         match told {
             Heard::Nothing | Heard::More => Ok(()),
+            Heard::TooMuch => {
+                if let Stream::Core(range) = stream {
+                    self.compare_later(range);
+                }
+                Ok(())
+            }
             Heard::All(found) => {
                 self.look(looks)?;
                 self.differ(stream, &found, replica, shelf);
@@ -220,7 +231,7 @@ impl Session {
             self.sender.go_on(stream, next, 0);
             return Ok(());
         };
-        self.look(replica.core_len())?;
+        self.look(replica.core_len() as u64)?;
         let ours = self.sketch(replica, whole);
         let differ = super::sketch::estimate(&ours, &sketch);
         let theirs = own.into_iter().map(|place| u64::from(place) << 48);
@@ -238,12 +249,11 @@ impl Session {
 
     /// Where own authors lie that have something to send.
     pub(super) fn own_positions(&self, replica: &Replica, shelf: &dyn Shelf) -> Vec<u64> {
-        let network = replica.network();
         let sends = |id: &&AuthorId| {
-            replica.author_at(id, shelf).is_some_and(|known| known.entries().next().is_some())
+            replica.author(id, shelf).is_some_and(|known| known.entries().next().is_some())
         };
         let own = self.config.own.iter().filter(sends).take(super::message::OWN_NAMED_MAX);
-        own.map(|id| position(&network, id)).collect()
+        own.map(|id| replica.positions().of(id)).collect()
     }
 
     fn take_vectors(
@@ -265,7 +275,7 @@ impl Session {
         for (id, _) in replica.authors_in(range) {
             looks += 1;
             let Some((index, vector)) = by_tag.remove(&self.keys.author(id)) else { continue };
-            let Some(author) = replica.author_at(id, shelf) else { continue };
+            let Some(author) = replica.author(id, shelf) else { continue };
             let Some(theirs) = vector.held else {
                 self.add_work(Work::All(*id), *id);
                 continue;
@@ -335,13 +345,24 @@ impl Session {
         self.cache_ask.extend(wanted.take(room));
     }
 
-    fn give_cache(&mut self, asked: &[u64], replica: &Replica) {
+    fn give_cache(&mut self, asked: &[u64], replica: &Replica, shelf: &dyn Shelf) {
         let asked: BTreeSet<u64> = asked.iter().copied().collect();
-        let due = replica
-            .cached()
-            .filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)))
-            .map(|(key, _)| (have::Rank::Cache, 0, key))
-            .collect();
+        let wanted = replica.cached().filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)));
+        let wanted: Vec<Key> = wanted.map(|(key, _)| key).collect();
+        let mut due = Vec::new();
+        for key in wanted {
+            // Of an author outside the scope the other side may know nothing.
+            if let Key::Entry(id, _) = key
+                && replica.is_outside(&id)
+                && let Some(author) = replica.author(&id, shelf)
+            {
+                let grants = author.grants().map(|grant| grant.serial);
+                due.extend(grants.map(|serial| {
+                    (have::Rank::Grant, u32::from(serial.0), Key::Grant(id, serial))
+                }));
+            }
+            due.push((have::Rank::Cache, 0, key));
+        }
         self.add_due(due);
     }
 }

@@ -307,7 +307,7 @@ fn put_bucket(bucket: &Bucket, bytes: &mut Vec<u8>) {
 fn take_bucket(reader: &mut Reader<'_>) -> Result<Bucket, DecodeError> {
     let range = reader.range()?;
     let content = match reader.u8()? {
-        0xff => {
+        0xff if range.bits() <= 64 - FAN_BITS => {
             let mut sums = [0; FAN_OUT];
             for sum in &mut sums {
                 *sum = reader.u64()?;

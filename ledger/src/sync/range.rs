@@ -8,7 +8,7 @@ use super::keys::Keys;
 use super::message::{Bucket, Content, FAN_BITS, FAN_OUT, LIST_MAX};
 use crate::id::AuthorId;
 use crate::replica::Replica;
-use crate::replica::range::{Range, position};
+use crate::replica::range::Range;
 use alloc::vec::Vec;
 
 /// Elements that a range lists instead of splitting further.
@@ -59,14 +59,13 @@ fn child(range: &Range, at: usize) -> Option<Range> {
 }
 
 fn sums(replica: &Replica, keys: &Keys, range: &Range) -> [u64; FAN_OUT] {
-    let network = replica.network();
     let mut sums = [0u64; FAN_OUT];
     if range.bits() > 64 - FAN_BITS {
         return sums; // No children: nothing to compare.
     }
     let shift = 64 - u32::from(range.bits() + FAN_BITS);
-    for (author, element) in replica.authors_in(*range) {
-        let at = (position(&network, author) >> shift) as usize % FAN_OUT;
+    for (position, _, element) in replica.positioned_in(*range) {
+        let at = (position >> shift) as usize % FAN_OUT;
         sums[at] = sums[at].wrapping_add(keys.wide_tag(element));
     }
     sums

@@ -47,10 +47,12 @@ impl Session {
         self.speak_ranges(replica, outs);
         self.speak_symbols(new, replica, outs);
         self.speak_cache_ask(outs);
-        if outs.len() == before && self.is_silent_but_cache() {
+        // What comes with the opening is no answer yet, and nothing is over.
+        let opening = self.initiator && self.turns == 0;
+        if outs.len() == before && !opening && self.is_silent_but_cache() {
             self.offer_cache(replica, outs);
         }
-        self.finished = outs.len() == before && self.is_silent_but_cache();
+        self.finished = outs.len() == before && !opening && self.is_silent_but_cache();
         let turn = match (self.finished, self.is_busy()) {
             (true, _) => Turn::Finished(self.value(replica, self.initiator)),
             (false, true) => Turn::Busy,
@@ -100,7 +102,7 @@ impl Session {
                 Work::Wanted(_, told) => told.author,
             };
             let own = self.config.own.contains(&id);
-            let Some(author) = replica.author_at(&id, shelf) else { continue };
+            let Some(author) = replica.author(&id, shelf) else { continue };
             match work {
                 Work::All(_) => have::all(author, id, own, &mut due),
                 Work::Lacking(_, theirs) => {
@@ -162,7 +164,7 @@ impl Session {
             }
             let mut vectors = Vec::new();
             while let Some((_, author, id)) = self.asks.pop_front_if(|(of, ..)| *of == range) {
-                let known = id.and_then(|id| Some((id, replica.author_at(&id, shelf)?)));
+                let known = id.and_then(|id| Some((id, replica.author(&id, shelf)?)));
                 let known = known.map(|(id, author)| (id, held(author, &self.keys)));
                 self.told.push(known.as_ref().map(|(id, held)| Told::of(*id, held)));
                 vectors.push(Vector { author, held: known.map(|(_, held)| held) });

@@ -209,6 +209,8 @@ pub(super) struct Receiver {
 pub(super) enum Told {
     /// Symbols that do not follow those that are here.
     Nothing,
+    /// Too much is waiting for more symbols already.
+    TooMuch,
     /// So many are not enough.
     More,
     /// All that differs.
@@ -233,8 +235,12 @@ impl Receiver {
         let kept: usize = self.open.values().map(|open| open.symbols.len()).sum();
         let held = self.open.get(&stream).map_or(0, |open| open.symbols.len());
         let follows = start == 0 || start == held;
-        if !follows || kept + symbols.len() > KEPT_MAX + held {
+        if !follows {
             return Told::Nothing;
+        }
+        if kept + symbols.len() > KEPT_MAX + held {
+            self.open.remove(&stream);
+            return Told::TooMuch;
         }
         let mut all = match self.open.remove(&stream) {
             Some(open) if start > 0 => open.symbols,

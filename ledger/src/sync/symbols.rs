@@ -137,7 +137,8 @@ impl Iterator for Places {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         // u in (0, 1] in steps of 2⁻³²; the distance is (n + 3/2) · (1/√u − 1), rounded up.
         let u = (mix(self.seed) >> 32) + 1;
-        let inverse_root = (1u64 << 48) / (u << 32).isqrt();
+        let root = u.checked_mul(1 << 32).map_or(1 << 32, u64::isqrt);
+        let inverse_root = (1u64 << 48) / root;
         let distance = ((2 * place + 3) * (inverse_root - (1 << 16))).div_ceil(1 << 17);
         self.next = place.saturating_add(distance.max(1)).min(u64::from(u32::MAX));
         usize::try_from(place).ok()
@@ -320,6 +321,18 @@ mod tests {
             let expected = 20_000 * 2 / (at as u32 + 2);
             assert!(hits.abs_diff(expected) < expected / 8 + 60, "{at}: {hits} of {expected}");
         }
+    }
+
+    /// A draw of exactly 1: the peer chooses tags, and there are many such.
+    #[test]
+    fn the_highest_draw_steps_by_one() {
+        let first = |author: u64| {
+            let seed = author.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            mix(seed) >> 32 == u64::from(u32::MAX)
+        };
+        assert!(first(976_943_391_137));
+        assert!(Places::of(976_943_391_137).take(3).eq(Places::of(976_943_391_137).take(3)));
+        assert_eq!(Places::of(976_943_391_137).nth(1), Some(1));
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn some_bit(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
 
 fn take_run(reader: &mut Reader<'_>) -> Result<Run, DecodeError> {
     let (base, bitmap) = (reader.u32()?, some_bit(reader)?);
-    if bitmap & 1 == 0 {
+    if bitmap & 1 == 0 || base.checked_add(63 - bitmap.leading_zeros()).is_none() {
         return Err(DecodeError::NotCanonical);
     }
     let tags = ends(bitmap).map(|_| reader.u32()).collect::<Result<_, _>>()?;
@@ -192,6 +192,9 @@ impl Vector {
             return Ok(Self { author, held: None });
         }
         let (tag, top, bitmap) = (reader.u16()?, reader.u16()?, reader.bitmap()?);
+        if bitmap & 1 == 0 && (top, bitmap) != (0, 0) {
+            return Err(DecodeError::NotCanonical);
+        }
         let serials = Serials { enrolled: flag(1), top, bitmap, tag };
         let checkpoint = match flag(2) {
             true => Some((reader.u16()?, reader.u32()?, reader.u16()?)),

@@ -1,6 +1,7 @@
 //! Reading and writing what messages are made of. Each value has one encoding: lists go on to the
 //! end of their message, and whatever is left over or impossible makes the message none.
 
+use super::field::P;
 use super::symbols::Symbol;
 use crate::codec::DecodeError;
 use crate::replica::range::Range;
@@ -41,12 +42,13 @@ impl Reader<'_> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// An author tag: 5 bytes.
+    /// An author tag: 5 bytes, in 1..P.
     pub(super) fn author(&mut self) -> Result<u64, DecodeError> {
         let bytes: [u8; 5] = self.array()?;
         let mut wide = [0; 8];
         wide[..5].copy_from_slice(&bytes);
-        Ok(u64::from_le_bytes(wide))
+        let tag = u64::from_le_bytes(wide);
+        if (1..P).contains(&tag) { Ok(tag) } else { Err(DecodeError::NotCanonical) }
     }
 
     pub(super) fn symbol(&mut self) -> Result<Symbol, DecodeError> {

@@ -8,8 +8,8 @@ use crate::record::entry::{Entry, Header, Kind, Position, SignedHeader};
 use crate::record::grant::Grant;
 use crate::record::proof::Claim;
 use crate::record::receipt::PayeeVerdict;
-use crate::replica::Replica;
 use crate::replica::author::Author;
+use crate::replica::{Replica, Shelf};
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
@@ -42,6 +42,8 @@ pub enum Expected {
 pub struct Case<'a> {
     /// What the payee holds, the records of the offer included.
     pub replica: &'a Replica,
+    /// Where what the replica holds is read from.
+    pub shelf: &'a dyn Shelf,
     /// The entry, opened by this payee.
     pub entry: &'a Verified<Entry>,
     /// The plaintext of its body.
@@ -144,7 +146,7 @@ fn check(case: &Case<'_>) -> Result<Judgement, Exit> {
     let replica = case.replica;
     let bank_time = replica.bank_time(header.author.bank);
     let clock = case.now.max(bank_time);
-    let author = replica.author(&header.author).ok_or(NotNow::MissingGrant)?;
+    let author = replica.author(&header.author, case.shelf).ok_or(NotNow::MissingGrant)?;
     let grant = author
         .grant_in_effect(replica.trust(), bank_time, header.serial)
         .ok_or(NotNow::MissingGrant)?;
@@ -183,7 +185,7 @@ fn check_evidence(case: &Case<'_>, author: &Author) -> Result<(), Exit> {
     if proven || misfit || author.contradicted_by(&claim).is_some() {
         return Err(PayeeVerdict::RefusedContradiction.into());
     }
-    if case.replica.freeze(&case.entry.header().author).is_some() {
+    if case.replica.is_frozen(&case.entry.header().author) {
         return Err(PayeeVerdict::RefusedFrozen.into());
     }
     Ok(())

@@ -8,8 +8,8 @@ use crate::record::grant::Grant;
 use crate::record::proof::Claim;
 use crate::record::receipt::{PayeeVerdict, Receipt, Statement};
 use crate::record::{Signed, Verified};
-use crate::replica::Replica;
 use crate::replica::author::Author;
+use crate::replica::{Replica, Shelf};
 use crate::seal::ContentKey;
 use crate::seal::receipt;
 use alloc::vec::Vec;
@@ -54,16 +54,17 @@ pub enum SpendError {
 /// Why no payee would accept.
 pub fn grant_for<'a>(
     replica: &'a Replica,
+    shelf: &dyn Shelf,
     log: &Log,
     amount: Amount,
     now: u32,
 ) -> Result<&'a Verified<Signed<Grant>>, SpendError> {
     let author_id = log.author();
-    let author = replica.author(&author_id).ok_or(SpendError::NoGrant)?;
-    if author.proof().is_some() || replica.freeze(&author_id).is_some() {
+    let author = replica.author(&author_id, shelf).ok_or(SpendError::NoGrant)?;
+    if replica.is_proven(&author_id) || replica.is_frozen(&author_id) {
         return Err(SpendError::Barred);
     }
-    let grant = current_grant(replica, log, now).ok_or(SpendError::NoGrant)?;
+    let grant = current_grant(replica, shelf, log, now).ok_or(SpendError::NoGrant)?;
     if is_behind(replica, author, log, grant.serial) {
         return Err(SpendError::Barred);
     }
@@ -111,13 +112,14 @@ fn is_behind(replica: &Replica, author: &Author, log: &Log, serial: Serial) -> b
 /// The newest grant in force that the log has not closed, and has reached.
 pub fn current_grant<'a>(
     replica: &'a Replica,
+    shelf: &dyn Shelf,
     log: &Log,
     now: u32,
 ) -> Option<&'a Verified<Signed<Grant>>> {
     let author_id = log.author();
     let bank_time = replica.bank_time(author_id.bank);
     let clock = now.max(bank_time);
-    let author = replica.author(&author_id)?;
+    let author = replica.author(&author_id, shelf)?;
     let next = log.next_sequence()?;
     let serials: Vec<Serial> = author.grants().map(|grant| grant.serial).collect();
     serials

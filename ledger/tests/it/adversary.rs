@@ -126,7 +126,7 @@ fn a_bank_cannot_sign_for_anothers_author() {
     let other = author(B, 1);
     assert_eq!(node.take(&grant(other, 0)), Some(Status::Stored));
     assert_eq!(node.take(&freeze_with(other, |_| {})), Some(Status::Stored));
-    assert!(node.replica.freeze(&other).is_some() && node.replica.freeze(&victim).is_none());
+    assert!(node.replica.is_frozen(&other) && !node.replica.is_frozen(&victim));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn the_uncertified_are_not_stored() {
     assert_eq!(node.take(&checkpoint), Some(Status::MissingGrant));
     assert_eq!(node.take(&freeze_with(stranger.id, |_| {})), Some(Status::MissingGrant));
     assert_eq!(node.shelf.0.len(), before);
-    assert!(node.replica.author(&stranger.id).is_none());
+    assert!(node.author(&stranger.id).is_none());
 }
 
 /// Invariant I8: two headers and a bounded cache.
@@ -276,7 +276,7 @@ fn a_hundred_thousand_contradicting_entries() {
         }
     }
     assert_eq!(proven, 1);
-    let known = node.replica.author(&payer.id).unwrap();
+    let known = node.author(&payer.id).unwrap();
     assert_eq!(known.entries().count(), 0);
     assert_eq!(known.cached().count(), CACHE_ENTRIES_PER_AUTHOR_MAX);
     assert_eq!(node.shelf.0.len() - before, 1 + CACHE_ENTRIES_PER_AUTHOR_MAX, "and the proof");
@@ -351,7 +351,7 @@ fn what_a_better_record_admits_leaves_the_cache() {
             b.take(&one.bytes).unwrap();
         }
         a.take(&disputes).unwrap();
-        assert_eq!(a.replica.author(&payer.id).unwrap().cached().count(), 1, "disputed");
+        assert_eq!(a.author(&payer.id).unwrap().cached().count(), 1, "disputed");
         a.take(&admits).unwrap();
         assert!(a.core(&payer.id).contains(&1));
         converge(&mut a, &mut b);
@@ -405,9 +405,9 @@ fn a_displaced_certificate_takes_its_records_along() {
         |bytes: &[u8], serial| signed(world::grant_record(one, serial), &key(bytes), Item::Grant);
     let mut a = Node::with(&[displaced.clone(), by(&displaced, 0), by(&displaced, 1)]);
     let mut b = Node::with(&[stays.clone(), by(&stays, 0)]);
-    assert!(a.replica.author(&one).is_some());
+    assert!(a.author(&one).is_some());
     converge(&mut a, &mut b);
-    let known = a.replica.author(&one).unwrap();
+    let known = a.author(&one).unwrap();
     assert_eq!(known.grants().count(), 1);
 }
 
@@ -427,7 +427,7 @@ fn a_certificate_beyond_the_newest_takes_its_records_along() {
     assert!(!a.shelf.0.contains_key(&Key::Certificate(A, 1)), "and its bytes are deleted");
     b.take(&later).unwrap();
     converge(&mut a, &mut b);
-    assert_eq!(b.replica.author(&one).unwrap().grants().count(), 1);
+    assert_eq!(b.author(&one).unwrap().grants().count(), 1);
 }
 
 #[test]

@@ -425,7 +425,8 @@ pub(crate) fn take(node: &mut Node, bytes: &[u8], reached: &mut Reached) {
             }
         }
     }
-    let bounded = node.replica.authors().filter(|(_, known)| {
+    let bounded = node.replica.authors().filter(|author| {
+        let known = node.author(author).unwrap();
         let checkpoint = known.checkpoint();
         checkpoint.is_some() && known.checkpoint_in_effect(node.replica.trust()).is_none()
     });

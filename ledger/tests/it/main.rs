@@ -3,6 +3,7 @@
 
 mod adversary;
 mod contacts;
+mod evict;
 mod generate;
 mod merge;
 mod messages;

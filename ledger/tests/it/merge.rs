@@ -19,7 +19,8 @@ fn content(node: &Node) -> Vec<String> {
         let held = replica.bulletin(bank.number).map(|held| held.id());
         told.push(format!("bulletin {held:?}"));
     }
-    for (author, known) in replica.authors() {
+    for author in replica.authors() {
+        let known = node.author(author).unwrap();
         if !known.is_certified(replica.trust(), replica.bank_time(author.bank)) {
             continue;
         }

@@ -9,7 +9,6 @@ use hundi_ledger::codec::DecodeError;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::item::{Item, Subject};
-use hundi_ledger::replica::Replica;
 use hundi_ledger::replica::accumulator::Accumulator;
 use hundi_ledger::request::{ParseRequestError, PaymentRequest};
 use hundi_ledger::sync::{Session, SyncError};
@@ -57,7 +56,7 @@ fn offers() {
         let Ok(Item::Entry(entry)) = Item::decode(&network, &offer.entry) else { panic!() };
         let payer = entry.header().author;
         let node = Node::with(&records);
-        let known = node.replica.author(&payer).unwrap();
+        let known = node.author(&payer).unwrap();
         assert!(known.grant(entry.header().serial).is_some() && known.checkpoint().is_some());
         let previous = offer.previous.unwrap().verify(&network).unwrap();
         assert_eq!(previous.header.sequence() + 1, entry.header().sequence());
@@ -105,7 +104,7 @@ fn accumulators() {
     }
 }
 
-fn evidence_parts(of: &Replica, author: &AuthorId) -> Option<[[u8; 32]; 2]> {
+fn evidence_parts(of: &Node, author: &AuthorId) -> Option<[[u8; 32]; 2]> {
     let known = of.author(author).unwrap();
     let freeze = known.freeze().map(|freeze| freeze.id().0);
     let proven = known.proof().is_some();
@@ -113,12 +112,12 @@ fn evidence_parts(of: &Replica, author: &AuthorId) -> Option<[[u8; 32]; 2]> {
 }
 
 /// The element of a subject from the ids of what is held of it.
-fn element(of: &Replica, subject: &Subject) -> [u8; 32] {
+fn element(of: &Node, subject: &Subject) -> [u8; 32] {
     let mut parts = Vec::new();
     let name = match subject {
         Subject::Bank(bank) => {
-            parts.extend(of.trust().of(*bank).map(|held| held.id().0));
-            parts.extend(of.bulletin(*bank).map(|held| held.id().0));
+            parts.extend(of.replica.trust().of(*bank).map(|held| held.id().0));
+            parts.extend(of.replica.bulletin(*bank).map(|held| held.id().0));
             bank.0.to_le_bytes().to_vec()
         }
         Subject::Author(author) => {
@@ -143,15 +142,16 @@ fn elements_digests_and_fingerprints() {
     let [first, second] = &meeting.items;
     let nodes = [Node::with(first), Node::with(second)];
     let file = file("digests.json");
-    let replicas = [&nodes[0].replica, &nodes[1].replica, &told.nodes[0].replica];
+    let replicas = [&nodes[0], &nodes[1], &told.nodes[0]];
     assert_eq!(rows(&file["replicas"]).len(), replicas.len());
-    for (row, replica) in rows(&file["replicas"]).iter().zip(replicas) {
+    for (row, node) in rows(&file["replicas"]).iter().zip(replicas) {
+        let replica = &node.replica;
         let key = |purpose| messages::session_key(purpose, &array(&row["handshake_hash"]));
         let mut elements = Vec::new();
-        for (row, subject) in rows(&row["core"]).iter().zip(replica.elements().keys()) {
+        for (row, (subject, _)) in rows(&row["core"]).iter().zip(replica.elements()) {
             elements.push(array(&row["element"]));
-            assert_eq!(element(replica, subject), array(&row["element"]));
-            if let Subject::Author(author) = subject {
+            assert_eq!(element(node, &subject), array(&row["element"]));
+            if let Subject::Author(author) = &subject {
                 assert_eq!(keyed(&key("short id"), &author.to_bytes()), array::<8>(&row["short"]));
                 assert_eq!(
                     keyed(&key("tag"), &array::<32>(&row["element"])),
@@ -159,7 +159,7 @@ fn elements_digests_and_fingerprints() {
                 );
             }
         }
-        assert_eq!(elements.len(), replica.elements().len());
+        assert_eq!(elements.len(), replica.elements().count());
         let core = sum(&elements);
         assert_eq!(hash("hundi v1 accumulator digest", &[&core]), array(&row["digest"]));
         assert_eq!(replica.digest().0, array(&row["digest"]));
@@ -170,7 +170,7 @@ fn elements_digests_and_fingerprints() {
         }
         let mut elements = Vec::new();
         for (row, (author, _)) in rows(&row["evidence"]).iter().zip(replica.evidence_elements()) {
-            let parts = evidence_parts(replica, author).unwrap();
+            let parts = evidence_parts(node, author).unwrap();
             let made = hash("hundi v1 evidence", &[&author.to_bytes(), parts.as_flattened()]);
             assert_eq!(made, array(&row["element"]));
             elements.push(made);
@@ -235,7 +235,7 @@ fn vectors_say_what_is_held() {
     };
     let short: [u8; 8] = keyed(&key("short id"), &world::payer().to_bytes());
     let node = Node::with(&messages::meeting(row).items[0]);
-    let known = node.replica.author(&world::payer()).unwrap();
+    let known = node.author(&world::payer()).unwrap();
     let vectors = rows(&row["transcript"])
         .iter()
         .filter(|line| line["message"] == "have" && line["from"] == "initiator");
@@ -274,39 +274,25 @@ fn vectors_say_what_is_held() {
 #[test]
 fn messages_that_are_none_end_a_session_and_later_ones_do_not() {
     let file = file("sync.json");
-    let replica = Replica::new(network());
-    let session = || {
-        Session::open(
-            false,
-            &[1; 32],
-            &replica,
-            &crate::world::MemoryShelf::default(),
-            hundi_ledger::sync::Config::default(),
-        )
-    };
+    let Node { replica, shelf } = Node::with(&[]);
+    let config = hundi_ledger::sync::Config::default;
+    let session = || Session::open(false, &[1; 32], &replica, &shelf, config());
     assert!(rows(&file["refused"]).len() > 10);
     for row in rows(&file["refused"]) {
         let (mut session, _) = session();
-        let error = session
-            .handle(&unhex(&row["bytes"]), &replica, &crate::world::MemoryShelf::default())
-            .unwrap_err();
+        let error = session.handle(&unhex(&row["bytes"]), &replica, &shelf).unwrap_err();
         assert!(matches!(error, SyncError::Decode(_)), "{}: {error}", row["name"]);
         assert!(session.is_done());
     }
     // Due only in a session that runs: they are read, and come too early here.
     for row in rows(&file["taken"]) {
         let (mut session, _) = session();
-        let error = session
-            .handle(&unhex(&row["bytes"]), &replica, &crate::world::MemoryShelf::default())
-            .unwrap_err();
+        let error = session.handle(&unhex(&row["bytes"]), &replica, &shelf).unwrap_err();
         assert_eq!(error, SyncError::NotDue, "{}", row["name"]);
     }
     for bytes in rows(&file["skipped"]) {
         let (mut session, _) = session();
-        assert_eq!(
-            session.handle(&unhex(bytes), &replica, &crate::world::MemoryShelf::default()),
-            Ok(vec![])
-        );
+        assert_eq!(session.handle(&unhex(bytes), &replica, &shelf), Ok(vec![]));
         assert!(!session.is_done());
     }
 }

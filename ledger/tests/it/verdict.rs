@@ -101,6 +101,7 @@ impl Scene {
     fn judge(&self) -> Judgement {
         judge(&Case {
             replica: &self.node.replica,
+            shelf: &self.node.shelf,
             entry: &self.entry,
             plaintext: &self.plaintext,
             previous: self.previous.as_ref(),
@@ -474,7 +475,7 @@ fn the_payer_does_not_sign_what_nobody_would_accept() {
     let payer = Writer::new(A, 1);
     let log = Log::new(payer.id, Class::Money);
     let spend = |node: &Node, log: &Log, minor| {
-        grant_for(&node.replica, log, amount(minor), NOW).map(|grant| grant.serial.0)
+        grant_for(&node.replica, &node.shelf, log, amount(minor), NOW).map(|grant| grant.serial.0)
     };
     let node = Scene::new().node;
     assert_eq!(spend(&node, &log, 400), Ok(1));
@@ -597,7 +598,7 @@ fn payer_and_payee_agree(plan: &Plan) {
         }));
     }
     let node = Node::with(&records);
-    let allowed = grant_for(&node.replica, &log, amount(plan.spend), plan.now);
+    let allowed = grant_for(&node.replica, &node.shelf, &log, amount(plan.spend), plan.now);
     let (mut yes, mut no) = ALLOWED.get();
     let Ok(grant) = allowed else {
         no += 1;
@@ -611,6 +612,7 @@ fn payer_and_payee_agree(plan: &Plan) {
     let expires = u32::MAX;
     let judgement = judge(&Case {
         replica: &node.replica,
+        shelf: &node.shelf,
         entry: &entry,
         plaintext: &plaintext(payee()),
         previous: previous.as_ref(),

@@ -17,6 +17,7 @@ use hundi_ledger::record::network::{Bank, Definition, Network};
 use hundi_ledger::record::proof::{Claim, Proof};
 use hundi_ledger::record::receipt::{Receipt, STATEMENT_BYTES};
 use hundi_ledger::record::{Record, VERSION, Verified, sign};
+use hundi_ledger::replica::author::Author;
 use hundi_ledger::replica::{Applied, Change, Key, Replica, Shelf, Status};
 use hundi_ledger::sign::SecretKey;
 use hundi_ledger::trust::VerifiedItem;
@@ -374,7 +375,11 @@ pub(crate) struct MemoryShelf(pub(crate) BTreeMap<Key, Vec<u8>>);
 
 impl Shelf for MemoryShelf {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
+        self.0.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.0.items(author)
     }
 }
 
@@ -444,7 +449,7 @@ impl Node {
             Key::Freeze(_) => 4,
             Key::Proof(_) => 5,
             Key::Entry(author, id) => {
-                let known = self.replica.author(author).unwrap();
+                let known = self.author(author).unwrap();
                 if known.entries().any(|claim| claim.id == *id) { 6 } else { 7 }
             }
             Key::Receipt(..) => 8,
@@ -465,14 +470,19 @@ impl Node {
         self.replica.digest()
     }
 
+    /// What is held of an author.
+    pub(crate) fn author(&self, author: &AuthorId) -> Option<&Author> {
+        self.replica.author(author, &self.shelf)
+    }
+
     /// Whether the author is proven here.
     pub(crate) fn proven(&self, author: &AuthorId) -> bool {
-        self.replica.author(author).is_some_and(|known| known.proof().is_some())
+        self.replica.is_proven(author)
     }
 
     /// The sequence numbers of an author's core entries.
     pub(crate) fn core(&self, author: &AuthorId) -> Vec<u32> {
-        let known = self.replica.author(author);
+        let known = self.author(author);
         known.map_or(vec![], |known| known.entries().map(Claim::sequence).collect())
     }
 }

@@ -3,15 +3,16 @@
 //! is [`crate::wallet`]'s.
 
 use crate::input::{Command, Input, LinkId};
-use crate::limits::{PUBLISH_ITEMS_MAX, SYNC_INTERVAL_MS};
+use crate::limits::{PUBLISH_ITEMS_MAX, RESIDENT_AUTHORS_MAX, SYNC_INTERVAL_MS};
 use crate::links::Link;
 use crate::output::{Answer, Event, Output, Outputs, Published, Verdict};
 use crate::relay::Source;
-use crate::step::{Pending, Step};
+use crate::step::{Step, Stored, View};
 use crate::wallet::{SignError, Unable, Wallet};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash, NetworkId};
+use hundi_ledger::replica::author::Author;
 use hundi_ledger::replica::bank::Fault;
 use hundi_ledger::replica::{Key, Replica, Shelf};
 use hundi_ledger::seal::SealingSecret;
@@ -38,11 +39,18 @@ pub struct Config {
     pub prove_links: bool,
     /// Whether to report, with [`Event::Intake`], what a bank wants although no relay carries it.
     pub intake: bool,
+    /// Authors kept in memory between calls; the others are read when they are asked for.
+    pub resident_authors: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { sync_interval_ms: SYNC_INTERVAL_MS, prove_links: true, intake: false }
+        Self {
+            sync_interval_ms: SYNC_INTERVAL_MS,
+            prove_links: true,
+            intake: false,
+            resident_authors: RESIDENT_AUTHORS_MAX,
+        }
     }
 }
 
@@ -83,9 +91,13 @@ pub struct Engine {
     pub(crate) faults: BTreeSet<Hash>,
     /// What loading found in the store beyond what is held; deleted with the first call.
     pub(crate) superfluous: Vec<Key>,
+    /// Summaries that it found and that do not hold, with the mark; deleted likewise.
+    pub(crate) stale: Vec<Vec<u8>>,
+    /// Whether every author has a summary stored.
+    pub(crate) summarised: bool,
     /// When everything that waits for a verdict was judged last.
     pub(crate) judged_ms: u64,
-    pending: Pending,
+    pub(crate) stored: Stored,
     last: u64,
     durable: u64,
     failed: bool,
@@ -101,8 +113,10 @@ impl Engine {
             links: BTreeMap::new(),
             faults: BTreeSet::new(),
             superfluous: Vec::new(),
+            stale: Vec::new(),
+            summarised: false,
             judged_ms: 0,
-            pending: Pending::new(),
+            stored: Stored::default(),
             last: 0,
             durable: 0,
             failed: false,
@@ -122,8 +136,7 @@ impl Engine {
         match &input {
             Input::Persisted { number } => {
                 self.durable = self.durable.max((*number).min(self.last));
-                let durable = self.durable;
-                self.pending.retain(|_, (number, _)| *number > durable);
+                self.stored.durable(self.durable);
                 return Outputs::default();
             }
             Input::PersistFailed => {
@@ -135,16 +148,22 @@ impl Engine {
         if self.failed {
             return refuse(input);
         }
-        let pending = core::mem::take(&mut self.pending);
-        let mut step = Step::new(now_ms, entropy, shelf, pending, self.last);
+        let stored = core::mem::take(&mut self.stored);
+        let mut step = Step::new(now_ms, entropy, self.network, shelf, stored, self.last);
         for key in core::mem::take(&mut self.superfluous) {
             step.delete_item(key);
         }
+        for key in core::mem::take(&mut self.stale) {
+            step.write_summary(key, None);
+        }
         self.dispatch(&mut step, input);
+        self.write_summaries(&mut step);
         self.wake(&mut step);
-        let (outputs, last, pending) = step.finish();
+        let (outputs, last, stored) = step.finish();
         self.last = last;
-        self.pending = pending;
+        self.stored = stored;
+        // What has changed is in `stored` by now.
+        self.replica.evict(self.config.resident_authors);
         Outputs(outputs)
     }
 
@@ -207,7 +226,17 @@ impl Engine {
         step.event(Event::BankFault { held, arrived });
     }
 
-    /// The replica: everything that this node knows.
+    /// What is known about an author. `shelf` as in [`Engine::handle`].
+    pub fn author(&self, author: &AuthorId, shelf: &dyn Shelf) -> Option<&Author> {
+        self.replica.author(author, &self.view(shelf))
+    }
+
+    /// The driver's shelf as this engine reads it.
+    pub(crate) fn view<'a>(&'a self, shelf: &'a dyn Shelf) -> View<'a> {
+        View { network: self.network, shelf, stored: &self.stored }
+    }
+
+    /// The replica: everything that this node knows. Authors are read with [`Engine::author`].
     pub fn replica(&self) -> &Replica {
         &self.replica
     }
@@ -219,40 +248,35 @@ impl Engine {
 
     /// How the engine is.
     pub fn status(&self) -> Status {
-        let authors = || self.replica.authors();
-        let receipts = self.replica.receipts().count();
         Status {
             author: self.wallet.as_ref().map(|wallet| wallet.keys.author),
             stopped: self.wallet.as_ref().is_some_and(|wallet| wallet.log.is_stopped()),
             failed: self.failed,
             persists: (self.last, self.durable),
             digest: self.digest(),
-            authors: authors().count(),
-            entries: authors().map(|(_, author)| author.entries().count()).sum(),
-            cached: authors().map(|(_, author)| author.cached().count()).sum::<usize>() + receipts,
-            proven: authors()
-                .filter(|(_, author)| author.proof().is_some())
-                .map(|(id, _)| *id)
-                .collect(),
+            authors: self.replica.authors().len(),
+            entries: self.replica.entries_len(),
+            cached: self.replica.cached().count(),
+            proven: self.replica.proven().copied().collect(),
             faults: self.faults.len(),
             links: self.links.len(),
         }
     }
 
     /// The keys of everything that this node holds, in the order in which another node can take
-    /// it: what an export to a file writes.
-    pub fn keys(&self) -> Vec<Key> {
+    /// it: what an export to a file writes. `shelf` as in [`Engine::handle`].
+    pub fn keys(&self, shelf: &dyn Shelf) -> Vec<Key> {
         let mut keys = Vec::new();
         let trust = self.replica.trust();
         keys.extend(trust.certificates().map(|held| Key::Certificate(held.bank, held.number)));
-        for (id, author) in self.replica.authors() {
+        self.replica.for_each_author(&self.view(shelf), |id, author| {
             keys.extend(author.grants().map(|grant| Key::Grant(*id, grant.serial)));
             keys.extend(author.checkpoint().map(|_| Key::Checkpoint(*id)));
             keys.extend(author.freeze().map(|_| Key::Freeze(*id)));
             keys.extend(author.proof().map(|_| Key::Proof(*id)));
             keys.extend(author.entries().map(|claim| Key::Entry(*id, claim.id)));
             keys.extend(author.cached().map(|claim| Key::Entry(*id, claim.id)));
-        }
+        });
         keys.extend(self.replica.receipts().map(|(signer, id)| Key::Receipt(*signer, *id)));
         let held: BTreeSet<Key> = keys.iter().copied().collect();
         keys.extend(self.own_keys().into_iter().filter(|key| !held.contains(key)));

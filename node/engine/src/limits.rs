@@ -81,6 +81,13 @@ pub const SYNC_STALL_MS: u64 = 60_000;
 /// six-byte values does not last.
 pub const SYNC_FORCED_ONE_IN: u8 = 16;
 
+/// Authors kept in memory between calls unless configured otherwise: what a busy hour asks for again and again. Each takes some
+/// KB, the others are read from the store when they are asked for.
+pub const RESIDENT_AUTHORS_MAX: usize = 4096;
+
+/// Summaries of authors that one call stores after a load in full: at most some MB in one persist.
+pub const SUMMARIES_PER_CALL_MAX: usize = 8192;
+
 /// Outputs of one call besides deletions: the items and messages of one sync turn, or what
 /// publishing a full command sends to every link.
 pub const OUTPUTS_MAX: usize = 4 * (PUBLISH_ITEMS_MAX * LINKS_MAX + ITEMS_PER_TURN_MAX);

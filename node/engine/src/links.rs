@@ -8,7 +8,7 @@ use crate::limits::{
     STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, STRANGER_SCAN_MIN, STRANGER_SCANS_PER_MINUTE,
     SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
 };
-use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN};
+use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN, TAG_SYNC_OPEN_MORE};
 use crate::output::{CloseReason, Event, Output, Payload, Published};
 use crate::prove;
 use crate::relay::{Offered, Source};
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::item::Item;
-use hundi_ledger::replica::Key;
+use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::{Config as SyncConfig, Out, Session, SyncError, TAG_ITEM};
 
 /// A live link.
@@ -264,9 +264,9 @@ impl Engine {
 
     fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
         let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
-        let cache: BTreeSet<Hash> = self.cached_ids().collect();
         let stranger = self.proven_peer(id).is_none();
-        let (core, value) = (self.replica.elements().len() as u64, self.value());
+        let (core, value) = (self.replica.core_len() as u64, self.value());
+        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
         let looks_max = if stranger { link.looks.left(step.now_ms, core) } else { u64::MAX };
@@ -293,7 +293,7 @@ impl Engine {
             ..SyncConfig::default()
         };
         let hash = &link.handshake_hash;
-        let (session, outs) = Session::open(link.initiator, hash, &self.replica, &*step, config);
+        let (session, outs) = Session::open(link.initiator, hash, &self.replica, step, config);
         link.session = Some(session);
         link.busy = false;
         self.sync_outs(step, id, outs);
@@ -301,7 +301,7 @@ impl Engine {
 
     fn sync_message(&mut self, step: &mut Step<'_>, id: LinkId, bytes: &[u8]) {
         let Some(link) = self.links.get(&id) else { return };
-        if bytes.first() == Some(&TAG_SYNC_OPEN) {
+        if matches!(bytes.first(), Some(&(TAG_SYNC_OPEN | TAG_SYNC_OPEN_MORE))) {
             // Sessions are opened from one side only; the newer one replaces what runs.
             if link.initiator {
                 return self.misbehaved(step, id);
@@ -311,7 +311,7 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else { return };
         // Without a session this is what was under way when the last one ended.
         let Some(session) = &mut link.session else { return };
-        match session.handle(bytes, &self.replica, &*step) {
+        match session.handle(bytes, &self.replica, step) {
             Ok(outs) => self.sync_outs(step, id, outs),
             Err(error) => {
                 link.end_session();
@@ -373,12 +373,6 @@ impl Engine {
         self.push_own(step, id);
     }
 
-    fn cached_ids(&self) -> impl Iterator<Item = Hash> {
-        let authors = self.replica.authors();
-        let entries = authors.flat_map(|(_, known)| known.cached().map(|claim| claim.id));
-        entries.chain(self.replica.receipts().map(|(_, id)| *id))
-    }
-
     /// Own items that no session carries, because the replica does not hold them (any more): once
     /// per link.
     fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
@@ -386,9 +380,9 @@ impl Engine {
         if own.is_empty() {
             return;
         }
-        let cache: BTreeSet<Hash> = self.cached_ids().collect();
+        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let carried = |key: &Key| match key {
-            Key::Entry(_, id) => cache.contains(id) || self.is_core(key),
+            Key::Entry(_, id) => cache.contains(id) || self.is_core(key, step),
             Key::Receipt(_, id) => cache.contains(id),
             _ => true,
         };
@@ -403,9 +397,9 @@ impl Engine {
     }
 
     /// Whether an entry is in the core, which sessions carry by themselves.
-    pub(crate) fn is_core(&self, key: &Key) -> bool {
+    pub(crate) fn is_core(&self, key: &Key, shelf: &dyn Shelf) -> bool {
         let Key::Entry(author, id) = key else { return false };
-        let known = self.replica.author(author);
+        let known = self.replica.author(author, shelf);
         known.is_some_and(|known| known.entries().any(|claim| claim.id == *id))
     }
 
@@ -446,7 +440,8 @@ impl Engine {
         let syncs = initiated.map(Link::due_ms).min();
         // Time alone may let a waiting payment be judged.
         let waits = self.has_waiting().then(|| self.judged_ms.saturating_add(JUDGE_AGAIN_MS));
-        if let Some(ms) = syncs.into_iter().chain(waits).min() {
+        let owes = self.owes_summaries().then_some(step.now_ms);
+        if let Some(ms) = syncs.into_iter().chain(waits).chain(owes).min() {
             step.say(Output::WakeAt { ms });
         }
     }

@@ -1,7 +1,9 @@
-//! Loading an engine from what its store holds. Items are verified again, the replica is rebuilt
-//! from them, and what the store holds beyond it is let go with the first persist.
+//! Loading an engine from all that its store holds: for a store without summaries, or one that is
+//! not trusted to the last byte. Items are verified again, the replica is rebuilt from them, and
+//! what the store holds beyond it is let go with the first persist. The usual start is `open.rs`.
 
 use crate::engine::{Config, Engine, Keys};
+use crate::open::{is_summary_in, is_summary_or_mark};
 use crate::wallet::Wallet;
 use crate::wallet::record::{self, OpenRequest, Record};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -35,14 +37,6 @@ pub enum LoadError {
     LogMissing,
 }
 
-struct Items(BTreeMap<Key, Vec<u8>>);
-
-impl Shelf for Items {
-    fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
-    }
-}
-
 impl Engine {
     /// An engine as it was when the last acknowledged persist was written: `items` and `state` are
     /// all that the store holds, in any order. Without `keys` it is a relay.
@@ -58,12 +52,14 @@ impl Engine {
     ) -> Result<Self, LoadError> {
         let id = network.id();
         let mut decoded = Vec::new();
-        let mut shelf = Items(BTreeMap::new());
+        let mut shelf: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
         for bytes in items {
             let item = Item::decode(&id, &bytes).map_err(LoadError::Item)?;
-            shelf.0.insert(Key::of(&item), bytes);
+            shelf.insert(Key::of(&item), bytes);
             decoded.push(item);
         }
+        let (summaries, state): (Vec<_>, Vec<_>) =
+            state.into_iter().partition(|(key, _)| is_summary_or_mark(key));
         let (wallet, faults) = load_state(keys, state)?;
         let mut replica = Replica::new(network);
         // Bank time comes last, so that nothing depends on the order of what it lets lapse.
@@ -76,7 +72,7 @@ impl Engine {
                 match change {
                     Change::Put { key, bytes } => {
                         held.insert(key);
-                        shelf.0.insert(key, bytes);
+                        shelf.insert(key, bytes);
                     }
                     Change::Delete { key } => {
                         held.remove(&key);
@@ -86,22 +82,35 @@ impl Engine {
         }
         let mut engine = Engine::assemble(config, replica, wallet);
         engine.faults = faults;
+        // The mark goes with the first call and comes back with the last summary; those of authors
+        // that are known are written over.
+        let summaries = summaries.into_iter().map(|(key, _)| key);
+        engine.stale = summaries.filter(|key| !is_summary_in(key, &engine.replica)).collect();
         engine.restore_wallet(&shelf);
         let kept = |key: &Key| {
             held.contains(key) || engine.wallet.as_ref().is_some_and(|wallet| wallet.keeps(key))
         };
-        let gone: Vec<Key> = shelf.0.keys().filter(|key| !kept(key)).copied().collect();
+        let gone: Vec<Key> = shelf.keys().filter(|key| !kept(key)).copied().collect();
         engine.superfluous = gone;
         Ok(engine)
     }
 
+    /// The wallet's records that the bank may still decide.
+    pub(crate) fn open_records(&self) -> impl Iterator<Item = &Record> {
+        let wallet = self.wallet.iter();
+        wallet.flat_map(|wallet| wallet.open.iter().filter_map(|id| wallet.records.get(id)))
+    }
+
     /// What a wallet keeps in memory beside its stored state.
-    fn restore_wallet(&mut self, shelf: &dyn Shelf) {
-        let Some(wallet) = &mut self.wallet else { return };
+    pub(crate) fn restore_wallet(&mut self, shelf: &dyn Shelf) {
+        let Some(wallet) = &self.wallet else { return };
         let me = wallet.keys.author;
-        let open: Vec<Record> =
-            wallet.open.iter().filter_map(|id| wallet.records.get(id)).cloned().collect();
+        let open: Vec<Record> = self.open_records().cloned().collect();
         for record in open {
+            let key = Key::entry(record.author(), record.id);
+            if !self.holds(&key, shelf) {
+                self.stored.set_aside(key);
+            }
             if record.outgoing {
                 if let Some(wallet) = &mut self.wallet {
                     let header = &record.signed.header;
@@ -116,7 +125,7 @@ impl Engine {
             }
         }
         // A store older than its key's own entries: this device must not go on where it left off.
-        let elsewhere = self.is_used_elsewhere(&me);
+        let elsewhere = self.is_used_elsewhere(&me, shelf);
         if let Some(wallet) = self.wallet.as_mut().filter(|_| elsewhere) {
             wallet.log.stop();
         }
@@ -137,9 +146,12 @@ fn rank(item: &Item) -> u8 {
     }
 }
 
-type Loaded = (Option<Wallet>, BTreeSet<hundi_ledger::id::Hash>);
+pub(crate) type Loaded = (Option<Wallet>, BTreeSet<hundi_ledger::id::Hash>);
 
-fn load_state(keys: Option<Keys>, state: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Loaded, LoadError> {
+pub(crate) fn load_state(
+    keys: Option<Keys>,
+    state: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Result<Loaded, LoadError> {
     let mut faults = BTreeSet::new();
     let mut log: Option<Log> = None;
     let mut wallet = keys.map(Wallet::new);

@@ -16,6 +16,8 @@ const TAG_PROVE: u8 = 18;
 
 /// The tag of a session's opening message.
 pub(crate) const TAG_SYNC_OPEN: u8 = 1;
+/// The tag of one with which more is said.
+pub(crate) const TAG_SYNC_OPEN_MORE: u8 = 2;
 /// The last tag of a session's messages.
 pub(crate) const TAG_SYNC_LAST: u8 = 15;
 

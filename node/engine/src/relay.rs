@@ -13,7 +13,7 @@ use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::proof::{Claim, Proof};
 use hundi_ledger::record::receipt::Receipt;
 use hundi_ledger::replica::author::Refusal;
-use hundi_ledger::replica::{Change, Key, Status};
+use hundi_ledger::replica::{Change, Key, Shelf, Status};
 use hundi_ledger::trust::{VerifiedItem, VerifyError};
 
 /// Where an item came from; it is not sent back there.
@@ -81,7 +81,7 @@ impl Engine {
 
     fn take_record(&mut self, step: &mut Step<'_>, item: Item, source: Source) -> Published {
         let subject = item.subject();
-        if self.is_held(&item) {
+        if self.is_held(&item, step) {
             return Published::Known;
         }
         let verified = match self.replica.trust().verify(item) {
@@ -101,7 +101,7 @@ impl Engine {
         if !self.is_certified(&author) {
             return Published::Uncertified;
         }
-        if self.replica.author(&author).is_some_and(|known| known.proof().is_some()) {
+        if self.replica.is_proven(&author) {
             return Published::Known;
         }
         let Ok(proof) = proof.verify() else { return Published::Invalid };
@@ -151,13 +151,14 @@ impl Engine {
         }
         let claim = Claim::of(entry.header(), entry.id());
         let foreign = self.is_foreign(&author, &claim);
-        let known = self.replica.author(&author).is_some_and(|author| author.holds(&claim));
+        let known = self.replica.author(&author, step);
+        let known = known.is_some_and(|known| known.holds(&claim));
         if known && !foreign && !how.offered {
             return Published::Known;
         }
-        let opened = self.open_entry(&entry);
-        let refusal = self.refuses(&author, &claim);
-        let evidence = !known && self.contradicts(&author, &claim);
+        let opened = self.open_entry(&entry, step);
+        let refusal = self.refuses(&author, &claim, step);
+        let evidence = !known && self.contradicts(&author, &claim, step);
         // Before the costly part: what is neither carried nor of use here is not verified.
         let intake = self.config.intake && refusal.is_some();
         let wanted = foreign || evidence || opened.is_some() || intake;
@@ -189,14 +190,19 @@ impl Engine {
     }
 
     /// Whether an entry contradicts one that is held, of an author not yet proven to.
-    fn contradicts(&self, author: &AuthorId, claim: &Claim) -> bool {
-        let known = self.replica.author(author).filter(|_| self.is_certified(author));
-        known.is_some_and(|known| known.proof().is_none() && known.contradicted_by(claim).is_some())
+    fn contradicts(&self, author: &AuthorId, claim: &Claim, shelf: &dyn Shelf) -> bool {
+        if !self.is_certified(author) || self.replica.is_proven(author) {
+            return false;
+        }
+        let known = self.replica.author(author, shelf);
+        known.is_some_and(|known| known.contradicted_by(claim).is_some())
     }
 
     /// What the replica would say to an entry that it does not hold, if it would not take it.
-    fn refuses(&self, author: &AuthorId, claim: &Claim) -> Option<Status> {
-        let Some(known) = self.replica.author(author) else { return Some(Status::MissingGrant) };
+    fn refuses(&self, author: &AuthorId, claim: &Claim, shelf: &dyn Shelf) -> Option<Status> {
+        let Some(known) = self.replica.author(author, shelf) else {
+            return Some(Status::MissingGrant);
+        };
         let bank_time = self.replica.bank_time(author.bank);
         match known.admits(self.replica.trust(), bank_time, claim) {
             Ok(()) => None,
@@ -209,9 +215,9 @@ impl Engine {
     }
 
     /// Whether this very record of a bank is held: then its signature has been verified.
-    fn is_held(&self, item: &Item) -> bool {
+    fn is_held(&self, item: &Item, shelf: &dyn Shelf) -> bool {
         let known = match item.subject() {
-            Subject::Author(author) => self.replica.author(&author),
+            Subject::Author(author) => self.replica.author(&author, shelf),
             Subject::Bank(_) => None,
         };
         match item {
@@ -239,15 +245,13 @@ impl Engine {
     }
 
     pub(crate) fn is_certified(&self, author: &AuthorId) -> bool {
-        let bank_time = self.replica.bank_time(author.bank);
-        let known = self.replica.author(author);
-        known.is_some_and(|known| known.is_certified(self.replica.trust(), bank_time))
+        self.replica.is_certified(author)
     }
 
     /// Whether the replica holds what belongs under a key of an entry.
-    pub(crate) fn holds(&self, key: &Key) -> bool {
+    pub(crate) fn holds(&self, key: &Key, shelf: &dyn Shelf) -> bool {
         let Key::Entry(author, id) = key else { return false };
-        self.replica.author(author).is_some_and(|known| {
+        self.replica.author(author, shelf).is_some_and(|known| {
             known.cached().any(|claim| claim.id == *id)
                 || known.entries().any(|claim| claim.id == *id)
         })
@@ -268,6 +272,7 @@ impl Engine {
                 Change::Put { key, .. } => fresh.push(*key),
                 Change::Delete { key } => {
                     if self.wallet.as_ref().is_some_and(|wallet| wallet.keeps(key)) {
+                        step.stored.set_aside(*key);
                         continue;
                     }
                 }
@@ -276,7 +281,7 @@ impl Engine {
         }
         for key in fresh {
             // What this very item made the replica drop again is not worth telling.
-            if matches!(step.pending.get(&key), Some((_, Some(_)))) {
+            if step.has_put(&key) {
                 step.event(Event::ItemNew { key });
                 self.forward(step, key, source);
             }

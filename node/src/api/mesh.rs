@@ -20,7 +20,7 @@ const IMPORT_CHUNK: usize = hundi_engine::limits::PUBLISH_ITEMS_MAX;
 
 pub(super) async fn status(State(app): App) -> Result<Json<Value>, Refused> {
     let listen = app.daemon.listening().await?;
-    let (status, frozen) = app.daemon.ask(|engine| (engine.status(), frozen(engine))).await?;
+    let (status, frozen) = app.daemon.ask(|engine, _| (engine.status(), frozen(engine))).await?;
     Ok(Json(json!({
         "network": app.network.to_string(),
         "author": app.identity.author.to_string(),
@@ -39,9 +39,7 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Refused> {
 }
 
 fn frozen(engine: &hundi_engine::Engine) -> Vec<AuthorId> {
-    let replica = engine.replica();
-    let authors = replica.authors().map(|(author, _)| *author);
-    authors.filter(|author| replica.freeze(author).is_some()).collect()
+    engine.replica().frozen().copied().collect()
 }
 
 fn texts(authors: &[AuthorId]) -> Vec<String> {

@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) async fn balance(State(app): App) -> Result<Json<Value>, Refused> {
     let now = now();
-    let balance = app.daemon.ask(move |engine| engine.balance(now)).await?;
+    let balance = app.daemon.ask(move |engine, shelf| engine.balance(now, shelf)).await?;
     let balance = balance.ok_or_else(|| Refused::conflict("this node has no author: a relay"))?;
     let grant = balance.grant.as_ref();
     let minor = |amount: Option<Amount>| amount.map_or(0, Amount::minor);
@@ -36,7 +36,7 @@ pub(super) async fn balance(State(app): App) -> Result<Json<Value>, Refused> {
 }
 
 pub(super) async fn history(State(app): App) -> Result<Json<Value>, Refused> {
-    let payments = app.daemon.ask(|engine| engine.history()).await?;
+    let payments = app.daemon.ask(|engine, shelf| engine.history(shelf)).await?;
     let rows: Vec<Value> = payments.iter().map(row).collect();
     Ok(Json(json!({ "payments": rows })))
 }
@@ -112,7 +112,7 @@ pub(super) async fn pay(
 ) -> Result<Json<Value>, Refused> {
     let request = PaymentRequest::parse(&body.uri).map_err(Refused::input)?;
     dial_hints(&app.daemon, &request).await;
-    let before = app.daemon.ask(|engine| engine.history().len()).await?;
+    let before = app.daemon.ask(|engine, shelf| engine.history(shelf).len()).await?;
     let command = Command::Pay {
         request,
         amount: amount(body.amount_minor)?,
@@ -123,7 +123,8 @@ pub(super) async fn pay(
     match app.daemon.command(command).await? {
         Answer::Pay(Ok(id)) => {
             let view = find(&app.daemon, id).await?;
-            let resumed = app.daemon.ask(|engine| engine.history().len()).await? == before;
+            let resumed =
+                app.daemon.ask(|engine, shelf| engine.history(shelf).len()).await? == before;
             Ok(Json(json!({
                 "id": id.to_string(), "state": view.state.word(), "resumed": resumed,
             })))
@@ -179,7 +180,7 @@ pub(super) async fn close(State(app): App) -> Result<Json<Value>, Refused> {
 }
 
 async fn find(daemon: &Daemon, id: Hash) -> Result<PaymentView, Refused> {
-    let view = daemon.ask(move |engine| engine.payment(&id)).await?;
+    let view = daemon.ask(move |engine, shelf| engine.payment(&id, shelf)).await?;
     let detail = format!("this device knows no payment {id}: see its history");
     view.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, detail))
 }

@@ -24,7 +24,7 @@ const GOSSIP_QUEUE_MAX: usize = 4096;
 const GOSSIP_WAITING_MAX: usize = 4096;
 
 /// Looks at the engine and gives back how to tell what it saw.
-pub(super) type Question = Box<dyn FnOnce(&Engine) -> Tell + Send>;
+pub(super) type Question = Box<dyn FnOnce(&Engine, &dyn Shelf) -> Tell + Send>;
 /// Tells somebody, once everything that was seen is durable.
 pub(super) type Tell = Box<dyn FnOnce() + Send>;
 
@@ -159,11 +159,11 @@ impl Driver {
                 self.input(Input::Command { id: self.commands, command: *command }).await;
             }
             Request::Ask(question) => {
-                let tell = question(&self.engine);
+                let tell = question(&self.engine, &self.overlay);
                 self.tell_when_durable(tell);
             }
             Request::Items { reply } => {
-                let keys = self.engine.keys();
+                let keys = self.engine.keys(&self.overlay);
                 let items = keys.iter().filter_map(|key| self.overlay.item(key)).collect();
                 self.tell_when_durable(Box::new(|| drop(reply.send(items))));
             }

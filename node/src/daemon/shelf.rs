@@ -1,13 +1,15 @@
 //! Between engine and store: names of items as subjects and keys of the store, and the writes that
 //! are on their way but not durable yet, which reads must already see.
 
+use super::StartError;
 use crate::store::{ReadError, Store, Write as StoreWrite};
-use hundi_engine::Write;
-use hundi_ledger::id::BankNumber;
+use hundi_engine::{Config as EngineConfig, Engine, Keys, Opening, Write};
+use hundi_ledger::id::{AuthorId, BankNumber};
 use hundi_ledger::record::item::Subject;
+use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::key::subject_bytes;
 use hundi_ledger::replica::{Key, Shelf};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The subject under which the engine's own state is stored: longer than a bank, shorter than an
@@ -17,11 +19,15 @@ const STATE_SUBJECT: &[u8] = b"state";
 /// A place in the store: subject and key.
 type Place = (Vec<u8>, Vec<u8>);
 
+/// Writes under one subject, by key: the number of their persist, and the value, none when deleted.
+type Writes = BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>;
+
 /// The store as the engine sees it.
 pub(super) struct Overlay {
     store: Arc<Store>,
-    /// The newest write of each place that is not durable yet, with its persist's number.
-    pending: HashMap<Place, (u64, Option<Vec<u8>>)>,
+    /// The newest write of each place that is not durable yet, with its persist's number, by
+    /// subject.
+    pending: HashMap<Vec<u8>, Writes>,
 }
 
 impl Overlay {
@@ -35,8 +41,9 @@ impl Overlay {
             .into_iter()
             .map(|write| {
                 let (place, value) = spell(write);
-                self.pending.insert(place.clone(), (number, value.clone()));
                 let (subject, key) = place;
+                let pending = self.pending.entry(subject.clone()).or_default();
+                pending.insert(key.clone(), (number, value.clone()));
                 match value {
                     Some(value) => StoreWrite::Put { subject, key, value },
                     None => StoreWrite::Delete { subject, key },
@@ -47,20 +54,38 @@ impl Overlay {
 
     /// Forgets what is durable by now.
     pub(super) fn durable(&mut self, number: u64) {
-        self.pending.retain(|_, (at, _)| *at > number);
+        self.pending.retain(|_, writes| {
+            writes.retain(|_, (at, _)| *at > number);
+            !writes.is_empty()
+        });
     }
 }
 
 impl Shelf for Overlay {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        let place = place(key);
-        if let Some((_, value)) = self.pending.get(&place) {
+        let (subject, key) = place(key);
+        let pending = self.pending.get(&subject);
+        if let Some((_, value)) = pending.and_then(|writes| writes.get(&key)) {
             return value.clone();
         }
-        self.store.get(&place.0, &place.1).unwrap_or_else(|error| {
+        self.store.get(&subject, &key).unwrap_or_else(|error| {
             tracing::error!(%error, "an item cannot be read");
             None
         })
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        let subject = subject_bytes(&Subject::Author(*author));
+        let stored = self.store.values(&subject).unwrap_or_else(|error| {
+            tracing::error!(%error, "the items of an author cannot be read");
+            Vec::new()
+        });
+        let Some(pending) = self.pending.get(&subject) else {
+            return stored.into_iter().map(|(_, item)| item).collect();
+        };
+        let older = stored.into_iter().filter(|(key, _)| !pending.contains_key(key));
+        let newer = pending.values().filter_map(|(_, item)| item.clone());
+        older.map(|(_, item)| item).chain(newer).collect()
     }
 }
 
@@ -77,11 +102,37 @@ fn spell(write: Write) -> (Place, Option<Vec<u8>>) {
     }
 }
 
+/// Opens the engine from its summaries, or loads it in full where they are missing or `sound` says
+/// that the store had to be mended.
+pub(super) fn open_engine(
+    config: EngineConfig,
+    network: Network,
+    keys: Option<Keys>,
+    store: &Arc<Store>,
+    sound: bool,
+) -> Result<Engine, StartError> {
+    if sound {
+        let mut banks = Vec::new();
+        for bank in network.definition().banks.iter() {
+            let values = store.values(&subject_bytes(&Subject::Bank(bank.number)))?;
+            banks.extend(values.into_iter().map(|(_, item)| item));
+        }
+        let mut opening = Opening::new(network.clone(), banks);
+        store.for_each_of(STATE_SUBJECT, |key, value| opening.state(key, value))?;
+        if opening.is_complete() {
+            return Ok(opening.finish(config, keys, &Overlay::new(Arc::clone(store)))?);
+        }
+    }
+    tracing::info!("reading and verifying every item");
+    let (items, state) = read_all(store)?;
+    Ok(Engine::load(config, network, keys, items, state)?)
+}
+
 /// Items, and the engine's own state.
 type Stored = (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// Everything stored: items in an order in which they can be applied, and the engine's state.
-pub(super) fn read_all(store: &Store) -> Result<Stored, ReadError> {
+fn read_all(store: &Store) -> Result<Stored, ReadError> {
     let (mut items, mut state) = (Vec::new(), Vec::new());
     store.for_each(|subject, key, value| {
         if subject == STATE_SUBJECT {

@@ -115,6 +115,14 @@ proptest! {
             let keys: Vec<_> =
                 model.keys().filter(|(s, _)| *s == subject).map(|(_, key)| key.clone()).collect();
             prop_assert_eq!(store.keys(&subject).unwrap(), keys);
+            let of = model.iter().filter(|((s, _), _)| *s == subject);
+            let values: Vec<_> = of.map(|((_, key), value)| (key.clone(), value.clone())).collect();
+            prop_assert_eq!(&store.values(&subject).unwrap(), &values);
+            let mut visited = Vec::new();
+            let visit = |key: &[u8], value: &[u8]| visited.push((key.to_vec(), value.to_vec()));
+            store.for_each_of(&subject, visit).unwrap();
+            visited.sort();
+            prop_assert_eq!(visited, values);
         }
     }
 }

@@ -27,7 +27,7 @@ struct Counts {
 
 pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
     let listen = app.daemon.listening().await?;
-    let (status, frozen) = app.daemon.ask(|engine| (engine.status(), frozen(engine))).await?;
+    let (status, frozen) = app.daemon.ask(|engine, _| (engine.status(), frozen(engine))).await?;
     let (epoch, events, fault, counts) = app
         .bank
         .ask(|bank| (bank.epoch(), bank.events(), bank.fault().is_some(), count(bank)))
@@ -74,9 +74,7 @@ fn count(bank: &Bank) -> Counts {
 }
 
 fn frozen(engine: &Engine) -> Vec<AuthorId> {
-    let replica = engine.replica();
-    let authors = replica.authors().map(|(author, _)| *author);
-    authors.filter(|author| replica.freeze(author).is_some()).collect()
+    engine.replica().frozen().copied().collect()
 }
 
 fn texts(authors: &[AuthorId]) -> Vec<String> {

@@ -3,6 +3,7 @@
 use crate::gateway::{Running, audited, balance, init, open, until};
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::entry::Class;
+use hundi_ledger::replica::Shelf;
 use hundi_node::daemon::{Config, Daemon};
 use hundi_node::engine::output::Published;
 use hundi_node::engine::{self, Answer, Command};
@@ -39,9 +40,9 @@ async fn what_a_device_carries_settles_and_the_outcome_comes_back() {
 
     // The carrier hears the grants from the gateway, then takes the payments and carries them.
     let author = payer.author;
-    wait(&carrier, move |engine| {
-        let held = engine.replica().authors().find(|(id, _)| **id == author);
-        held.is_some_and(|(_, held)| held.grants().count() == 2)
+    wait(&carrier, move |engine, shelf| {
+        let held = engine.author(&author, shelf);
+        held.is_some_and(|held| held.grants().count() == 2)
     })
     .await;
     let made: Vec<_> = (0..5).map(|_| payer.pay(&payee, 30)).collect();
@@ -58,9 +59,8 @@ async fn what_a_device_carries_settles_and_the_outcome_comes_back() {
         .await;
     // The checkpoint that names the last of them reaches the carrier.
     let last = made.last().unwrap().id;
-    wait(&carrier, move |engine| {
-        let held = engine.replica().authors().find(|(id, _)| **id == author);
-        let checkpoint = held.and_then(|(_, held)| held.checkpoint());
+    wait(&carrier, move |engine, shelf| {
+        let checkpoint = engine.author(&author, shelf).and_then(|held| held.checkpoint());
         checkpoint.is_some_and(|it| it.outcome(4, &last) == Some(Outcome::Settled))
     })
     .await;
@@ -72,7 +72,10 @@ async fn what_a_device_carries_settles_and_the_outcome_comes_back() {
 }
 
 /// Asks again and again until it holds.
-async fn wait(daemon: &Daemon, holds: impl Fn(&engine::Engine) -> bool + Clone + Send + 'static) {
+async fn wait(
+    daemon: &Daemon,
+    holds: impl Fn(&engine::Engine, &dyn Shelf) -> bool + Clone + Send + 'static,
+) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !daemon.ask(holds.clone()).await.unwrap() {
         assert!(Instant::now() < deadline);

@@ -3,6 +3,7 @@
 //! and stands under its own key.
 
 use crate::world::{self, World};
+use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Change, Key, Replica, Shelf};
 use hundi_ledger::trust::VerifiedItem;
@@ -18,7 +19,11 @@ pub(crate) struct Memory(pub(crate) BTreeMap<Key, Vec<u8>>);
 
 impl Shelf for Memory {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
+        self.0.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.0.items(author)
     }
 }
 
@@ -103,7 +108,7 @@ pub(crate) fn replica(bytes: &[u8]) {
         }
     }
     for node in &nodes {
-        for (author, known) in node.replica.authors() {
+        node.replica.for_each_author(&node.shelf, |author, known| {
             let entries: Vec<_> = known.entries().collect();
             assert!(entries.len() <= 2 * 64, "more of {author} than its windows");
             if known.proof().is_some() {
@@ -117,7 +122,7 @@ pub(crate) fn replica(bytes: &[u8]) {
                     .iter()
                     .all(|claim| { node.shelf.0.contains_key(&Key::Entry(*author, claim.id)) })
             );
-        }
+        });
     }
 }
 

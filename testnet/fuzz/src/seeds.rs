@@ -143,8 +143,8 @@ fn sessions() -> Vec<Vec<u8>> {
 fn heard(one: &Node, other: &Node) -> [Vec<u8>; 2] {
     let nodes = [one, other];
     let config = || Config { others_items_max: 100, ..Config::default() };
-    let (first, outs) = Session::open(true, &[7; 32], &one.replica, config());
-    let (second, _) = Session::open(false, &[7; 32], &other.replica, config());
+    let (first, outs) = Session::open(true, &[7; 32], &one.replica, &one.shelf, config());
+    let (second, _) = Session::open(false, &[7; 32], &other.replica, &other.shelf, config());
     let mut sessions = [first, second];
     // What each side heard: whether it opened, then its peer's messages.
     let mut heard = [vec![0x80], vec![0x81]];
@@ -162,7 +162,8 @@ fn heard(one: &Node, other: &Node) -> [Vec<u8>; 2] {
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
         heard[to].extend(length.to_le_bytes());
         heard[to].extend(&message);
-        let outs = sessions[to].handle(&message, &nodes[to].replica).unwrap_or_default();
+        let outs =
+            sessions[to].handle(&message, &nodes[to].replica, &nodes[to].shelf).unwrap_or_default();
         waiting.extend(outs.into_iter().map(|out| (to, out)));
     }
     heard

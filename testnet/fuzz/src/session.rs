@@ -22,7 +22,8 @@ pub(crate) fn session(bytes: &[u8]) {
         force: first & 4 != 0,
         offered: BTreeSet::new(),
     };
-    let (mut session, outs) = Session::open(first & 1 == 0, &[7; 32], &node.replica, config);
+    let (mut session, outs) =
+        Session::open(first & 1 == 0, &[7; 32], &node.replica, &node.shelf, config);
     check(node, &outs);
     let mut turns = 0;
     for _ in 0..MESSAGES_MAX {
@@ -30,7 +31,7 @@ pub(crate) fn session(bytes: &[u8]) {
         let length = usize::from(u16::from_le_bytes(*length)).min(after.len());
         let (message, after) = after.split_at(length);
         rest = after;
-        match session.handle(message, &node.replica) {
+        match session.handle(message, &node.replica, &node.shelf) {
             Ok(outs) => {
                 check(node, &outs);
                 turns += u32::from(message.first() == Some(&4));

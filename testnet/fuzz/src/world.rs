@@ -45,22 +45,27 @@ pub(crate) fn world() -> &'static World {
 
 /// A node that holds one proven author and one that is not, for sessions.
 pub(crate) fn full_node() -> &'static Node {
-    static NODE: OnceLock<Node> = OnceLock::new();
-    NODE.get_or_init(|| {
-        let mut node = Node::new(world());
-        for (bytes, item) in &world().pool {
-            // Not what makes the rest lapse or lose its effect.
-            let ends = match item {
-                VerifiedItem::Bulletin(record) => record.time > 1_000,
-                VerifiedItem::Certificate(record) => record.number > 1,
-                _ => false,
-            };
-            if !ends {
-                node.offer(item, bytes, world());
-            }
+    // One per thread, for good: a replica is not shared between threads.
+    thread_local! {
+        static NODE: &'static Node = Box::leak(Box::new(fill_node()));
+    }
+    NODE.with(|node| *node)
+}
+
+fn fill_node() -> Node {
+    let mut node = Node::new(world());
+    for (bytes, item) in &world().pool {
+        // Not what makes the rest lapse or lose its effect.
+        let ends = match item {
+            VerifiedItem::Bulletin(record) => record.time > 1_000,
+            VerifiedItem::Certificate(record) => record.number > 1,
+            _ => false,
+        };
+        if !ends {
+            node.offer(item, bytes, world());
         }
-        node
-    })
+    }
+    node
 }
 
 /// Whether the certificate that an item names is held, so that a node would verify it.

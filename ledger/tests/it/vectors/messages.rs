@@ -12,6 +12,7 @@ use hundi_ledger::record::grant::Grant;
 use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::{VERSION, sign};
 use hundi_ledger::replica::accumulator::Accumulator;
+use hundi_ledger::replica::author::Author;
 use hundi_ledger::replica::{Change, Key, Replica, Shelf};
 use hundi_ledger::sign::SecretKey;
 use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
@@ -24,19 +25,28 @@ pub(crate) const SIDES: [&str; 2] = ["initiator", "responder"];
 /// A replica with the bytes of what it holds.
 pub(crate) struct Node {
     pub(crate) replica: Replica,
-    shelf: Stored,
+    pub(crate) shelf: Stored,
 }
 
 #[derive(Default)]
-struct Stored(BTreeMap<Key, Vec<u8>>);
+pub(crate) struct Stored(BTreeMap<Key, Vec<u8>>);
 
 impl Shelf for Stored {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
+        self.0.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.0.items(author)
     }
 }
 
 impl Node {
+    /// What is held of an author.
+    pub(crate) fn author(&self, author: &AuthorId) -> Option<&Author> {
+        self.replica.author(author, &self.shelf)
+    }
+
     /// A node of the vectors' network that has taken these items.
     pub(crate) fn with(items: &[Vec<u8>]) -> Self {
         let replica = Replica::new(world::network());
@@ -95,7 +105,7 @@ impl Meeting {
         let mut nodes = [Node::with(&self.items[0]), Node::with(&self.items[1])];
         let before = [nodes[0].replica.digest(), nodes[1].replica.digest()];
         let open = |side: usize| {
-            let Node { replica, shelf, .. } = &nodes[side];
+            let Node { replica, shelf } = &nodes[side];
             Session::open(side == 0, &self.handshake_hash, replica, shelf, self.config(side))
         };
         let ((first, outs), (second, _)) = (open(0), open(1));
@@ -365,7 +375,7 @@ fn replica(name: &str, of: &Replica, handshake_hash: &[u8; 32]) -> Value {
     let evidence = of.evidence_elements();
     json!({
         "name": name,
-        "core": of.elements().iter().map(|(about, of)| element((*about, of))).collect::<Vec<_>>(),
+        "core": of.elements().map(|(about, of)| element((about, &of))).collect::<Vec<_>>(),
         "evidence": evidence.map(|(author, of)| element((Subject::Author(*author), of)))
             .collect::<Vec<_>>(),
         "digest": hex(of.digest().0),

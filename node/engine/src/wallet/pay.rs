@@ -74,7 +74,7 @@ impl Engine {
         if wallet.log.is_stopped() {
             return Err(SignError::Stopped.into());
         }
-        let grant = payer::grant_for(&self.replica, &wallet.log, amount, step.now())?;
+        let grant = payer::grant_for(&self.replica, step, &wallet.log, amount, step.now())?;
         if grant.currency != request.currency {
             let (asked, granted) = (request.currency, grant.currency);
             return Err(PayError::Currency { asked, granted });
@@ -180,7 +180,7 @@ impl Engine {
         let (status, _) = self.apply(step, VerifiedItem::Entry(entry.clone()), source);
         if !status.is_new() {
             let key = Key::entry(entry.header().author, id);
-            step.put_item(key, Item::Entry((*entry).clone()).encode());
+            step.keep_item(key, Item::Entry((*entry).clone()).encode());
             self.forward(step, key, source);
         }
         Ok(id)
@@ -188,14 +188,19 @@ impl Engine {
 
     /// A grant under which this author may sign an entry that spends nothing: the lowest, because
     /// the first header of a higher serial closes the lower ones.
-    pub(super) fn grant_for_nothing(&self, now: u32, in_force: bool) -> Result<Grant, SignError> {
+    pub(super) fn grant_for_nothing(
+        &self,
+        step: &Step<'_>,
+        in_force: bool,
+    ) -> Result<Grant, SignError> {
+        let now = step.now();
         let wallet = self.wallet.as_ref().ok_or(Unable::NoKeys)?;
         if wallet.log.is_stopped() {
             return Err(SignError::Stopped);
         }
         let bank_time = self.replica.bank_time(wallet.keys.author.bank);
         let clock = now.max(bank_time);
-        let author = self.replica.author(&wallet.keys.author).ok_or(SignError::NoGrant)?;
+        let author = self.replica.author(&wallet.keys.author, step).ok_or(SignError::NoGrant)?;
         let serials: Vec<Serial> = author.grants().map(|grant| grant.serial).collect();
         let mut grants = serials
             .into_iter()
@@ -213,7 +218,7 @@ impl Engine {
         let wallet = self.wallet.as_ref().ok_or(Unable::NoKeys)?;
         let me = wallet.keys.author;
         let bank_time = self.replica.bank_time(me.bank);
-        let author = self.replica.author(&me).ok_or(SignError::NoGrant)?;
+        let author = self.replica.author(&me, step).ok_or(SignError::NoGrant)?;
         let mut grant = None;
         for held in author.grants().rev().filter(|held| held.serial != Serial::ENROLMENT) {
             let serial = held.serial;
@@ -236,8 +241,8 @@ impl Engine {
         step: &mut Step<'_>,
         limit: Amount,
     ) -> Result<Hash, SignError> {
-        let grant = self.grant_for_nothing(step.now(), false)?;
-        let held = self.replica.author(&grant.author).and_then(|author| {
+        let grant = self.grant_for_nothing(step, false)?;
+        let held = self.replica.author(&grant.author, step).and_then(|author| {
             let highest = author.grants().next_back();
             highest.map(|grant| grant.serial.0)
         });
@@ -254,7 +259,7 @@ impl Engine {
         let record = wallet.records.get(id)?;
         let me = record.author();
         let entry = step.item(&Key::entry(me, *id))?;
-        let author = self.replica.author(&me)?;
+        let author = self.replica.author(&me, step)?;
         let trust = self.replica.trust();
         let mut certificates = alloc::collections::BTreeSet::new();
         let mut records: Vec<Item> = Vec::new();

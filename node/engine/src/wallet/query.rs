@@ -9,6 +9,7 @@ use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::grant::Grant;
 use hundi_ledger::record::receipt::PayeeVerdict;
+use hundi_ledger::replica::Shelf;
 use hundi_ledger::verdict::payee::NotNow;
 use hundi_ledger::verdict::payer;
 
@@ -109,10 +110,12 @@ pub struct Balance {
 }
 
 impl Engine {
-    /// What the wallet has at `now` (Unix seconds); none for a relay.
-    pub fn balance(&self, now: u32) -> Option<Balance> {
+    /// What the wallet has at `now` (Unix seconds); none for a relay. `shelf` as in
+    /// [`Engine::handle`], here and below.
+    pub fn balance(&self, now: u32, shelf: &dyn Shelf) -> Option<Balance> {
+        let shelf = &self.view(shelf);
         let wallet = self.wallet.as_ref()?;
-        let grant = payer::current_grant(&self.replica, &wallet.log, now);
+        let grant = payer::current_grant(&self.replica, shelf, &wallet.log, now);
         let sum = |chosen: &dyn Fn(&Record) -> bool| {
             let records = wallet.records.values().filter(|record| chosen(record));
             records.fold(Amount::ZERO, |sum, record| sum.add(record.sum).unwrap_or(Amount::MAX))
@@ -122,8 +125,8 @@ impl Engine {
         let refunds = |record: &Record| matches!(record.purpose, Purpose::Refund { .. });
         let received = |record: &Record, state| !record.outgoing && record.state == state;
         Some(Balance {
-            currency: self.own_currency().ok().flatten(),
-            grant: grant.map(|grant| self.grant_view(grant, now)),
+            currency: self.own_currency(shelf).ok().flatten(),
+            grant: grant.map(|grant| self.grant_view(grant, now, shelf)),
             promised: sum(&|record| record.outgoing && open(record) && spends(record)),
             refunds_promised: sum(&|record| {
                 record.outgoing && open(record) && refunds(record) && !spends(record)
@@ -133,11 +136,11 @@ impl Engine {
         })
     }
 
-    fn grant_view(&self, grant: &Grant, now: u32) -> GrantView {
+    fn grant_view(&self, grant: &Grant, now: u32, shelf: &dyn Shelf) -> GrantView {
         let log = self.wallet.as_ref().map(|wallet| &wallet.log);
         let left = log.map_or(Amount::ZERO, |log| payer::left(log, grant));
         let most = grant.cap.min(left);
-        let cap = log.map(|log| payer::grant_for(&self.replica, log, most, now));
+        let cap = log.map(|log| payer::grant_for(&self.replica, shelf, log, most, now));
         let cap = match cap {
             Some(Ok(_)) => most,
             Some(Err(payer::SpendError::Unsettled { cap, unsettled }))
@@ -152,25 +155,25 @@ impl Engine {
     }
 
     /// Every entry of the wallet, newest first.
-    pub fn history(&self) -> Vec<PaymentView> {
+    pub fn history(&self, shelf: &dyn Shelf) -> Vec<PaymentView> {
+        let shelf = &self.view(shelf);
         let Some(wallet) = &self.wallet else { return Vec::new() };
         let mut records: Vec<&Record> = wallet.records.values().collect();
         records.sort_unstable_by_key(|record| {
             core::cmp::Reverse((record.first_at, record.sequence(), record.id))
         });
-        records.into_iter().map(|record| self.payment_view(record)).collect()
+        records.into_iter().map(|record| self.payment_view(record, shelf)).collect()
     }
 
     /// One entry of the wallet.
-    pub fn payment(&self, id: &Hash) -> Option<PaymentView> {
+    pub fn payment(&self, id: &Hash, shelf: &dyn Shelf) -> Option<PaymentView> {
         let record = self.wallet.as_ref()?.records.get(id)?;
-        Some(self.payment_view(record))
+        Some(self.payment_view(record, &self.view(shelf)))
     }
 
     fn sureness(&self, record: &Record) -> Sureness {
         let author = record.author();
-        let proven = self.replica.author(&author).is_some_and(|known| known.proof().is_some());
-        let barred = proven || self.replica.freeze(&author).is_some();
+        let barred = self.replica.is_proven(&author) || self.replica.is_frozen(&author);
         match record.state {
             PaymentState::Settled => Sureness::Settled,
             PaymentState::Received if record.unsure || barred => Sureness::Unsure,
@@ -180,10 +183,10 @@ impl Engine {
         }
     }
 
-    fn payment_view(&self, record: &Record) -> PaymentView {
+    fn payment_view(&self, record: &Record, shelf: &dyn Shelf) -> PaymentView {
         let header = &record.signed.header;
         let party = record.party.map(|party| party.author);
-        let known = party.and_then(|party| self.replica.author(&party));
+        let known = party.and_then(|party| self.replica.author(&party, shelf));
         let name = known.and_then(|known| {
             known.grants().rev().find_map(|grant| grant.display_name.as_deref().map(String::from))
         });

@@ -44,7 +44,7 @@ impl Engine {
         hints: List<Text<HINT_BYTES_MAX>, HINTS_MAX>,
     ) -> Result<PaymentRequest, RequestError> {
         let now = step.now();
-        let granted = self.own_currency().map_err(RequestError::from)?;
+        let granted = self.own_currency(step).map_err(RequestError::from)?;
         let granted = granted.ok_or(RequestError::NotEnrolled)?;
         if currency.is_some_and(|currency| currency != granted) {
             return Err(RequestError::Currency(granted));
@@ -87,9 +87,9 @@ impl Engine {
     }
 
     /// The one currency of this device's author, once a grant says it.
-    pub(super) fn own_currency(&self) -> Result<Option<Currency>, Unable> {
+    pub(super) fn own_currency(&self, shelf: &dyn Shelf) -> Result<Option<Currency>, Unable> {
         let wallet = self.wallet.as_ref().ok_or(Unable::NoKeys)?;
-        let author = self.replica.author(&wallet.keys.author);
+        let author = self.replica.author(&wallet.keys.author, shelf);
         Ok(author.and_then(|author| author.grants().next()).map(|grant| grant.currency))
     }
 
@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// Opens an entry as its payee; none when it does not pay this device.
-    pub(crate) fn open_entry(&mut self, entry: &Entry) -> Option<Opened> {
+    pub(crate) fn open_entry(&mut self, entry: &Entry, shelf: &dyn Shelf) -> Option<Opened> {
         let wallet = self.wallet.as_mut()?;
         let header = entry.header();
         let spends = matches!(header.kind, Kind::PAYMENT | Kind::REFUND);
@@ -113,7 +113,7 @@ impl Engine {
             return None;
         }
         let bank_time = self.replica.bank_time(header.author.bank);
-        let author = self.replica.author(&header.author)?;
+        let author = self.replica.author(&header.author, shelf)?;
         let grant = author.grant_in_effect(self.replica.trust(), bank_time, header.serial)?;
         let secret = &wallet.keys.sealing;
         let shared = wallet.shared.agree(secret, &grant.author_sealing).ok()?;
@@ -164,15 +164,14 @@ impl Engine {
         if wallet.waiting.len() >= WAITING_MAX {
             self.drop_waiting(step);
         }
-        let Some(record) = self.received_record(step.now(), &entry, &opened, previous.as_ref())
-        else {
+        let Some(record) = self.received_record(step, &entry, &opened, previous.as_ref()) else {
             return;
         };
         record.store(step);
         step.event(Event::PaymentChanged { id, state: record.state });
         let key = Key::entry(author, id);
-        if !self.holds(&key) {
-            step.put_item(key, Item::Entry((*entry).clone()).encode());
+        if !self.holds(&key, step) {
+            step.keep_item(key, Item::Entry((*entry).clone()).encode());
         }
         let Opened { plaintext, key } = opened;
         let waiting = Waiting { entry, plaintext, key, previous, link };
@@ -204,7 +203,7 @@ impl Engine {
         wallet.records.remove(&id);
         step.delete_state(super::record::state_key(&id));
         let key = Key::entry(author, id);
-        if !self.holds(&key) {
+        if !self.holds(&key, step) {
             step.delete_item(key);
         }
     }
@@ -225,13 +224,14 @@ impl Engine {
 
     fn received_record(
         &self,
-        now: u32,
+        step: &Step<'_>,
         entry: &Verified<Entry>,
         opened: &Opened,
         previous: Option<&Verified<hundi_ledger::record::entry::SignedHeader>>,
     ) -> Option<Record> {
         let header = entry.header();
-        let author = self.replica.author(&header.author)?;
+        let now = step.now();
+        let author = self.replica.author(&header.author, step)?;
         let grant: &Grant = author.grant(header.serial)?;
         let (sum, purpose, memo) = match &opened.plaintext {
             Plaintext::Payment(body) => {
@@ -313,6 +313,7 @@ impl Engine {
         let author = waiting.entry.header().author;
         let judgement = payee::judge(&Case {
             replica: &self.replica,
+            shelf: step,
             entry: &waiting.entry,
             plaintext: &waiting.plaintext,
             previous: waiting.previous.as_ref(),
@@ -332,7 +333,7 @@ impl Engine {
                 self.conclude(step, statement, unsure);
             }
             Judgement::Refuse(verdict) => {
-                let held = self.replica.author(&author);
+                let held = self.replica.author(&author, step);
                 let checkpoint =
                     held.and_then(|held| held.checkpoint_in_effect(self.replica.trust()));
                 let checkpoint = checkpoint.map_or(0, |held| held.number);
@@ -391,11 +392,11 @@ impl Engine {
         let source = link.map_or(Source::Local, Source::Link);
         let (status, _) = self.apply(step, VerifiedItem::Receipt(receipt), source);
         if !status.is_new() {
-            step.put_item(receipt_key, bytes);
+            step.keep_item(receipt_key, bytes);
             self.forward(step, receipt_key, source);
         }
         let entry = Key::entry(payer, id);
-        if !self.is_core(&entry) {
+        if !self.is_core(&entry, step) {
             self.forward(step, entry, Source::Local);
         }
     }
@@ -451,7 +452,7 @@ impl Engine {
     pub(crate) fn reopen(&mut self, record: &Record, shelf: &dyn Shelf) -> Option<Waiting> {
         let bytes = shelf.item(&Key::entry(record.author(), record.id))?;
         let Ok(Item::Entry(entry)) = Item::decode(&self.network, &bytes) else { return None };
-        let opened = self.open_entry(&entry)?;
+        let opened = self.open_entry(&entry, shelf)?;
         let entry = entry.verify().ok()?;
         let previous = record.previous.clone().and_then(|held| held.verify(&self.network).ok());
         let Opened { plaintext, key } = opened;

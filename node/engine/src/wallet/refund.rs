@@ -71,13 +71,13 @@ impl Engine {
         if wallet.log.is_stopped() {
             return Err(SignError::Stopped.into());
         }
-        match payer::grant_for(&self.replica, &wallet.log, sum, step.now()) {
+        match payer::grant_for(&self.replica, step, &wallet.log, sum, step.now()) {
             Ok(grant) if grant.currency == original.currency && !grant.is_bearer() => {
                 return Ok(((***grant).clone(), sum));
             }
             Err(SpendError::Barred) => return Err(RefundError::Barred),
             _ => {}
         }
-        Ok((self.grant_for_nothing(step.now(), true)?, Amount::ZERO))
+        Ok((self.grant_for_nothing(step, true)?, Amount::ZERO))
     }
 }

@@ -12,7 +12,7 @@ use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::record::checkpoint::{Checkpoint, Outcome, tag};
 use hundi_ledger::record::item::Subject;
 use hundi_ledger::record::proof::Claim;
-use hundi_ledger::replica::Key;
+use hundi_ledger::replica::{Key, Shelf};
 
 /// How long after a grant's claim-until an outcome may still come: what the bank could not open by
 /// then it decides within these seconds.
@@ -40,17 +40,17 @@ impl Engine {
 
     /// Stops if the records held of our own key speak of an entry that this device did not sign.
     pub(crate) fn check_own_key(&mut self, step: &mut Step<'_>, author: &AuthorId) {
-        if self.is_used_elsewhere(author) {
+        if self.is_used_elsewhere(author, step) {
             self.stop(step);
         }
     }
 
-    pub(crate) fn is_used_elsewhere(&self, author: &AuthorId) -> bool {
+    pub(crate) fn is_used_elsewhere(&self, author: &AuthorId, shelf: &dyn Shelf) -> bool {
         let Some(wallet) = self.wallet.as_ref().filter(|wallet| wallet.keys.author == *author)
         else {
             return false;
         };
-        let Some(known) = self.replica.author(author) else { return false };
+        let Some(known) = self.replica.author(author, shelf) else { return false };
         if known.proof().is_some() {
             return true;
         }
@@ -80,7 +80,7 @@ impl Engine {
         };
         // Lapsed ones too: bank time may arrive before the outcome that it outran. A settled one
         // is looked at again only where the bank says to have returned it.
-        let returns = self.names_a_return(subject);
+        let returns = self.names_a_return(subject, step);
         let settled = returns.then(|| wallet.records.values()).into_iter().flatten();
         let settled = settled.filter(|record| record.state == PaymentState::Settled);
         let open = wallet.open.iter().chain(&wallet.lapsed);
@@ -88,7 +88,7 @@ impl Engine {
         let records: Vec<Record> = open.chain(settled).filter(concerned).cloned().collect();
         for mut record in records {
             let author = record.author();
-            let known = self.replica.author(&author);
+            let known = self.replica.author(&author, step);
             let checkpoint =
                 known.and_then(|known| known.checkpoint_in_effect(self.replica.trust()));
             let outcome = checkpoint.and_then(|held| {
@@ -106,9 +106,9 @@ impl Engine {
         }
     }
 
-    fn names_a_return(&self, subject: Subject) -> bool {
+    fn names_a_return(&self, subject: Subject, shelf: &dyn Shelf) -> bool {
         let Subject::Author(author) = subject else { return false };
-        let known = self.replica.author(&author);
+        let known = self.replica.author(&author, shelf);
         let held = known.and_then(|known| known.checkpoint_in_effect(self.replica.trust()));
         held.is_some_and(|held| held.names.iter().any(|name| name.outcome == Outcome::Returned))
     }
@@ -152,7 +152,7 @@ impl Engine {
         }
         if !open {
             let key = Key::entry(author, id);
-            if !self.holds(&key) {
+            if !self.holds(&key, step) {
                 step.delete_item(key);
             }
             if let (Some(receipt), Some(signer)) = (receipt, signer) {
@@ -223,7 +223,7 @@ impl Engine {
             record.party.is_some_and(|party| party.author != peer)
                 && record.carriers.len() < CARRIERS_MAX
                 && !record.carriers.contains(&peer)
-                && self.is_core(&Key::entry(record.author(), record.id))
+                && self.is_core(&Key::entry(record.author(), record.id), step)
         });
         let ids: Vec<Hash> = news.map(|record| record.id).collect();
         let Some(wallet) = &mut self.wallet else { return };

@@ -66,7 +66,7 @@ fn run(seed: u64, reached: &mut Reached) {
                 }
             }
             5 => {
-                let history = world.devices[a].engine.history();
+                let history = world.devices[a].engine.history(&world.devices[a].store);
                 let paid = history.iter().filter(|view| !view.outgoing);
                 let paid: Vec<Hash> = paid.map(|view| view.id).collect();
                 if !paid.is_empty() && dice.roll(3) == 0 {
@@ -120,11 +120,14 @@ fn run(seed: u64, reached: &mut Reached) {
         assert!(!world.holds_proof(device, &author(device as u8 + 1)));
     }
     for (payer, id) in told.keys() {
-        assert!(world.devices[*payer].engine.payment(id).is_some(), "seed {seed}: told, then lost");
+        assert!(
+            world.devices[*payer].engine.payment(id, &world.devices[*payer].store).is_some(),
+            "seed {seed}: told, then lost"
+        );
     }
     let mut answered = BTreeMap::new();
     for payer in 0..DEVICES {
-        for view in world.devices[payer].engine.history() {
+        for view in world.devices[payer].engine.history(&world.devices[payer].store) {
             let Some(party) = view.party.filter(|_| view.outgoing) else { continue };
             let payee = (0..DEVICES).find(|at| author(*at as u8 + 1) == party).unwrap();
             let theirs = world.view(payee, &view.id);

@@ -3,10 +3,14 @@
 
 use crate::bank::{Bank, keys};
 use hundi_engine::limits::OUTPUTS_MAX;
-use hundi_engine::{Answer, Config, Engine, Event, Input, LinkId, Output, Payload, Verdict, Write};
+use hundi_engine::{
+    Answer, Config, Engine, Event, Input, LinkId, Opening, Output, Payload, Verdict, Write,
+};
+use hundi_ledger::id::AuthorId;
+use hundi_ledger::record::item::Subject;
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::TAG_ITEM;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is durable.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -17,11 +21,48 @@ pub struct Store {
 
 impl Shelf for Store {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.items.get(key).cloned()
+        self.items.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.items.items(author)
     }
 }
 
 impl Store {
+    /// The engine of this store: from its summaries where it has them, and then what is loaded in
+    /// full must be the same.
+    pub fn open(&self, bank: &Bank, seed: Option<u8>, config: &Config) -> Engine {
+        let loaded = self.load(bank, seed, config);
+        let Some(opening) = self.opening(bank) else { return loaded };
+        let opened = opening.finish(config.clone(), seed.map(keys), self).unwrap();
+        let (one, other) = (loaded.replica(), opened.replica());
+        assert_eq!(one.head_fingerprint(&[1; 32]), other.head_fingerprint(&[1; 32]));
+        assert_eq!(one.core_len(), other.core_len());
+        assert_eq!(loaded.status(), opened.status());
+        assert_eq!(loaded.history(self), opened.history(self));
+        let in_order = |engine: &Engine| BTreeSet::from_iter(engine.keys(self));
+        assert_eq!(in_order(&loaded), in_order(&opened));
+        opened
+    }
+
+    /// The engine loaded in full, whatever summaries there are.
+    pub fn load(&self, bank: &Bank, seed: Option<u8>, config: &Config) -> Engine {
+        let items = self.items.values().cloned().collect();
+        let state = self.state.clone().into_iter().collect();
+        let network = bank.network.clone();
+        Engine::load(config.clone(), network, seed.map(keys), items, state).unwrap()
+    }
+
+    /// What opens the engine from summaries, if all of them are there.
+    pub fn opening(&self, bank: &Bank) -> Option<Opening> {
+        let about_banks = |key: &&Key| matches!(key.subject(), Subject::Bank(_));
+        let banks = self.items.keys().filter(about_banks).map(|key| self.items[key].clone());
+        let mut opening = Opening::new(bank.network.clone(), banks.collect());
+        self.state.iter().for_each(|(key, bytes)| opening.state(key, bytes));
+        opening.is_complete().then_some(opening)
+    }
+
     fn write(&mut self, writes: Vec<Write>) {
         for write in writes {
             match write {
@@ -78,14 +119,11 @@ pub struct Device {
 
 impl Device {
     pub fn new(bank: &Bank, seed: Option<u8>, config: Config, store: Store) -> Self {
-        let items = store.items.values().cloned().collect();
-        let state = store.state.clone().into_iter().collect();
-        let engine =
-            Engine::load(config.clone(), bank.network.clone(), seed.map(keys), items, state);
+        let engine = store.open(bank, seed, &config);
         Self {
             seed,
             config,
-            engine: engine.unwrap(),
+            engine,
             store,
             persists: VecDeque::new(),
             durable: 0,

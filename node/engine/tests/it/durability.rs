@@ -4,7 +4,8 @@ use crate::bank::{author, keys};
 use crate::device::{Device, Store};
 use crate::world::{Over, World, pay};
 use hundi_engine::output::{PayError, SignError, Unable};
-use hundi_engine::{Answer, Config, Engine, Input, Outputs};
+use hundi_engine::{Answer, Config, Engine, Input, Output, Outputs, Write};
+use std::collections::BTreeMap;
 
 #[test]
 fn nothing_leaves_before_its_persist_is_acknowledged() {
@@ -22,7 +23,7 @@ fn nothing_leaves_before_its_persist_is_acknowledged() {
     world.run();
     assert_eq!(world.delivered, delivered, "but nothing has left");
     assert!(!world.devices[payer].answers.contains_key(&command), "nobody was told");
-    assert!(world.devices[payee].engine.history().is_empty());
+    assert!(world.devices[payee].engine.history(&world.devices[payee].store).is_empty());
     world.acknowledge(payer);
     let Some(Answer::Pay(Ok(id))) = world.devices[payer].answers.remove(&command) else { panic!() };
     // The payee's verdict is held back just the same.
@@ -58,10 +59,10 @@ fn a_failed_persist_stops_signing_and_sending() {
     world.input(payer, Input::Gossip { handle: 1, bytes });
     world.run();
     assert_eq!(world.devices[payer].sends, sends);
-    assert!(world.devices[payee].engine.history().is_empty());
+    assert!(world.devices[payee].engine.history(&world.devices[payee].store).is_empty());
     // Loaded anew from what is durable, it signs what never left, without contradiction.
     world.crash(payer);
-    assert!(world.devices[payer].engine.history().is_empty());
+    assert!(world.devices[payer].engine.history(&world.devices[payer].store).is_empty());
     let id = world.pay(payer, &request);
     world.connect(payer, payee, Over::Link);
     world.run();
@@ -83,7 +84,7 @@ fn a_crash_between_persist_and_send_resumes_and_pays_once() {
     world.connect(payer, payee, Over::Link);
     world.run();
     assert_eq!(world.word(payer, &id), "received");
-    assert_eq!(world.devices[payee].engine.history().len(), 1);
+    assert_eq!(world.devices[payee].engine.history(&world.devices[payee].store).len(), 1);
     let next = world.request(payee, 10);
     let next = world.pay(payer, &next);
     world.run();
@@ -179,12 +180,71 @@ fn loading_restores_everything_that_is_shown() {
         let loaded = Device::new(&world.bank, device.seed, Config::default(), device.store.clone());
         let (old, new) = (&device.engine, &loaded.engine);
         assert_eq!(old.digest(), new.digest());
-        assert_eq!(old.history(), new.history());
-        assert_eq!(old.balance(world.now()), new.balance(world.now()));
-        assert_eq!(old.keys(), new.keys());
-        for key in old.keys() {
+        let shelf = &device.store;
+        assert_eq!(old.history(shelf), new.history(shelf));
+        assert_eq!(old.balance(world.now(), shelf), new.balance(world.now(), shelf));
+        assert_eq!(old.keys(shelf), new.keys(shelf));
+        for key in old.keys(shelf) {
             assert!(device.store.items.contains_key(&key), "{key:?}");
         }
-        assert_eq!(old.keys().len(), device.store.items.len(), "nothing else is stored");
+        assert_eq!(old.keys(shelf).len(), device.store.items.len(), "nothing else is stored");
     }
+}
+
+/// Certificate and a grant for each of many authors, published to a relay.
+fn crowded() -> (World, usize) {
+    let mut world = World::new();
+    let relay = world.add_relay();
+    let granted = |seed: u8| {
+        let grant = world.bank.grant(author(seed), crate::bank::sealing(seed), 0, 0);
+        world.bank.granted(grant)
+    };
+    let items = (1..=40).map(granted).collect();
+    world.publish(relay, items);
+    (world, relay)
+}
+
+#[test]
+fn a_store_without_summaries_is_loaded_in_full_and_has_them_afterwards() {
+    let (mut world, relay) = crowded();
+    let store = &mut world.devices[relay].store;
+    let with = store.state.clone();
+    assert_eq!(with.len(), 40 + 1, "one for each author, and the mark");
+    // As an earlier build left it, with one author in the state of whom nothing is known.
+    let left = world.devices[relay].store.clone();
+    let unknown = [&b"author/"[..], &author(77).to_bytes()].concat();
+    let states = [
+        BTreeMap::new(),
+        BTreeMap::from([(unknown, vec![1, 2, 3])]),
+        with.clone().into_iter().filter(|(key, _)| key != b"authors").collect(),
+        with.clone().into_iter().map(|(key, bytes)| (key, [&bytes[..], &[9]].concat())).collect(),
+    ];
+    for state in states {
+        let store = Store { state, ..left.clone() };
+        assert!(store.opening(&world.bank).is_none());
+        let loaded = world.add_with(None, Config::default(), store);
+        world.input(loaded, Input::Tick);
+        assert_eq!(world.devices[loaded].store.state, with);
+        assert!(world.devices[loaded].store.opening(&world.bank).is_some());
+        world.crash(loaded);
+        assert_eq!(world.devices[loaded].engine.digest(), world.devices[relay].engine.digest());
+    }
+}
+
+/// The mark is gone before the first of the new summaries comes, and back with the last.
+#[test]
+fn summaries_that_are_cut_off_are_not_taken_for_whole() {
+    let (world, relay) = crowded();
+    let device = &world.devices[relay];
+    let mut engine = device.store.load(&world.bank, None, &Config::default());
+    let outputs = engine.handle(world.now_ms, [1; 32], Input::Tick, &device.store);
+    let Some(Output::Persist { writes, .. }) = outputs.first() else { panic!("{outputs:?}") };
+    let mark = |write: &Write| match write {
+        Write::DeleteState { key } => key == b"authors",
+        _ => false,
+    };
+    assert!(mark(&writes[0]));
+    let last = writes.last().unwrap();
+    assert!(matches!(last, Write::State { key, .. } if key == b"authors"), "{last:?}");
+    assert_eq!(writes.len(), 1 + 40 + 1);
 }

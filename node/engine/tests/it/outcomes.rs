@@ -76,13 +76,14 @@ fn unsettled_payments_lower_what_may_be_promised() {
     let request = world.request(payee, 10);
     let error = world.try_pay(payer, &request);
     assert_eq!(error, Err(PayError::Unsettled { unsettled: 10, cap: amount(3_000) }));
-    let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+    let balance =
+        world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
     assert_eq!(balance.grant.unwrap().cap, Amount::ZERO);
-    let last = world.devices[payer].engine.history()[0].clone();
+    let last = world.devices[payer].engine.history(&world.devices[payer].store)[0].clone();
     assert_eq!(last.sequence, 9);
     let checkpoint = world.bank.checkpoint(author(1), 1, Some((9, last.id)), &[]);
     world.publish(payer, vec![checkpoint]);
-    for view in world.devices[payer].engine.history() {
+    for view in world.devices[payer].engine.history(&world.devices[payer].store) {
         assert_eq!(view.state, PaymentState::Settled, "the chain leads to the frontier");
     }
     world.pay(payer, &request);
@@ -102,7 +103,8 @@ fn closing_a_grant_and_asking_for_the_next() {
     world.run();
     world.assert_converged();
     for id in [asked, closed] {
-        let known = world.devices[payee].engine.replica().author(&author(1)).unwrap();
+        let known =
+            world.devices[payee].engine.author(&author(1), &world.devices[payee].store).unwrap();
         assert!(known.entries().any(|claim| claim.id == id), "carried to the bank");
     }
     let request = world.request(payee, 100);
@@ -132,12 +134,14 @@ fn a_payee_that_was_away_while_the_bank_settled_hears_of_it_at_the_next_contact(
     world.publish(payer, vec![checkpoint]);
     world.run();
     assert_eq!(world.word(payer, &id), "settled");
-    let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+    let balance =
+        world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
     assert_eq!(balance.promised, Amount::ZERO, "decided, though its payee has yet to hear of it");
     world.connect(payer, payee, Over::Link);
     world.run();
     assert_eq!(world.word(payee, &id), "settled");
-    let balance = world.devices[payee].engine.balance(world.now()).unwrap();
+    let balance =
+        world.devices[payee].engine.balance(world.now(), &world.devices[payee].store).unwrap();
     assert_eq!(balance.received_settled, amount(1_000));
     // Not for ever: bank time ends it.
     let key = hundi_ledger::replica::Key::entry(author(1), id);

@@ -33,10 +33,12 @@ fn paid_received_and_settled_over_a_link_and_over_gossip() {
             assert_eq!(world.view(device, &id).sum, amount(1_000));
         }
         world.assert_converged();
-        let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
         assert_eq!(balance.promised, amount(1_000));
         assert_eq!(balance.grant.unwrap().left, amount(9_000));
-        let balance = world.devices[payee].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payee].engine.balance(world.now(), &world.devices[payee].store).unwrap();
         assert_eq!(balance.received_verified, amount(1_000));
         assert_eq!(balance.received_settled, Amount::ZERO);
 
@@ -51,9 +53,11 @@ fn paid_received_and_settled_over_a_link_and_over_gossip() {
             let entries = store.items.keys().filter(|key| key.within()[0] == 7).count();
             assert_eq!(entries, 0, "a settled entry is let go");
         }
-        let balance = world.devices[payee].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payee].engine.balance(world.now(), &world.devices[payee].store).unwrap();
         assert_eq!(balance.received_settled, amount(1_000));
-        let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
         assert_eq!(balance.promised, Amount::ZERO);
         assert_eq!(balance.grant.unwrap().left, amount(9_000));
         world.assert_converged();
@@ -75,7 +79,7 @@ fn many_payments_in_a_row_each_follow_the_last() {
         assert_eq!(world.word(payer, id), "received");
         assert_eq!(world.view(payer, id).sequence as usize, n);
     }
-    assert_eq!(world.devices[payee].engine.history().len(), 5);
+    assert_eq!(world.devices[payee].engine.history(&world.devices[payee].store).len(), 5);
     world.assert_converged();
 }
 
@@ -137,7 +141,7 @@ fn paying_one_request_twice_pays_once() {
     assert_eq!(world.try_pay(payer, &request), Ok(id));
     world.run();
     assert_eq!(world.try_pay(payer, &request), Ok(id));
-    assert_eq!(world.devices[payer].engine.history().len(), 1);
+    assert_eq!(world.devices[payer].engine.history(&world.devices[payer].store).len(), 1);
 }
 
 #[test]
@@ -200,7 +204,8 @@ fn refusals_are_signed_once_repeated_and_returned_by_the_bank() {
     world.run();
     assert_eq!(world.view(payer, &id).outcome, Some(Outcome::Returned));
     assert_eq!(world.word(payer, &id), "refused");
-    let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+    let balance =
+        world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
     assert_eq!(balance.promised, Amount::ZERO);
 }
 
@@ -226,13 +231,15 @@ fn refund_by_a_merchant_without_a_limit_and_by_one_with() {
             assert_eq!(world.view(device, &id).refund, Some((refund, amount(400))));
         }
         assert_eq!(world.try_refund(payee, id, None), Err(RefundError::Already(refund)));
-        let balance = world.devices[payee].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payee].engine.balance(world.now(), &world.devices[payee].store).unwrap();
         let expected = if limit == 0 { (0, 400) } else { (400, 0) };
         assert_eq!(
             (balance.promised, balance.refunds_promised),
             (amount(expected.0), amount(expected.1))
         );
-        let balance = world.devices[payer].engine.balance(world.now()).unwrap();
+        let balance =
+            world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
         assert_eq!(balance.received_verified, amount(400));
         let settled = [(0, refund, Outcome::RejectedRefund)];
         let checkpoint = world.bank.checkpoint(author(2), 1, Some((0, refund)), &settled);
@@ -338,7 +345,7 @@ fn payments_that_wait_make_room_for_others() {
         items.sort_by_key(|(key, _)| (key.within()[0], key.within()[1..].to_vec()));
         world.publish(payee, items.into_iter().map(|(_, bytes)| bytes).collect());
     }
-    let history = world.devices[payee].engine.history();
+    let history = world.devices[payee].engine.history(&world.devices[payee].store);
     assert_eq!(history.len(), hundi_engine::limits::WAITING_MAX);
     assert!(history.iter().all(|view| view.state == PaymentState::Delivered));
     let honest = world.add(1, 10_000);

@@ -5,7 +5,7 @@
 
 use crate::world::*;
 use hundi_journal::input::{GrantTerms, Input};
-use hundi_ledger::id::{Hash, Serial};
+use hundi_ledger::id::{AuthorId, Hash, Serial};
 use hundi_ledger::record::Verified;
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::entry::SignedHeader;
@@ -38,7 +38,11 @@ struct Stored(BTreeMap<Key, Vec<u8>>);
 
 impl Shelf for Stored {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
+        self.0.item(key)
+    }
+
+    fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        self.0.items(author)
     }
 }
 
@@ -75,6 +79,7 @@ impl Payee {
         let expected = Expected::Request { currency: inr(), amount: None, expires: u32::MAX };
         judge(&Case {
             replica: &self.replica,
+            shelf: &self.stored,
             entry: &entry,
             plaintext: &payment(&self.wallet),
             previous: before,
