@@ -7,6 +7,7 @@ mod merge;
 mod messages;
 mod records;
 mod sealing;
+mod sessions;
 mod signatures;
 mod sync;
 mod vectors;
