@@ -19,6 +19,12 @@ mod message_json;
 mod messages;
 #[path = "../tests/it/vectors/payments.rs"]
 mod payments;
+#[path = "../tests/it/vectors/refused.rs"]
+mod refused;
+#[path = "../tests/it/vectors/sessions.rs"]
+mod sessions;
+#[path = "../tests/it/vectors/symbols.rs"]
+mod symbols;
 #[path = "../tests/it/vectors/world.rs"]
 mod world;
 

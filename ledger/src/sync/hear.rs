@@ -8,8 +8,8 @@ use super::streams::Told as Heard;
 use super::symbols::{Difference, Element, Symbol, sum};
 use super::vector::{Vector, Want};
 use super::{
-    AUTHORS_KEPT_MAX, CACHE_OFFERS_MAX, EVIDENCE_SENT_MAX, MESSAGES_PER_TURN_MAX, Out, SUSPECTS_MAX,
-    SYMBOLS_PER_TURN_MAX, Session, Stage, SyncError, VECTORS_PER_TURN_MAX, Work,
+    AUTHORS_KEPT_MAX, CACHE_OFFERS_MAX, EVIDENCE_SENT_MAX, MESSAGES_PER_TURN_MAX, Out,
+    SUSPECTS_MAX, SYMBOLS_PER_TURN_MAX, Session, Stage, SyncError, VECTORS_PER_TURN_MAX, Work,
 };
 use crate::id::AuthorId;
 use crate::record::item::{Item, Subject};

@@ -9,6 +9,7 @@ mod merge;
 mod messages;
 mod records;
 mod sealing;
+mod sessions;
 mod signatures;
 mod sync;
 mod vectors;

@@ -8,6 +8,9 @@ pub(crate) mod json;
 mod message_json;
 pub(crate) mod messages;
 mod payments;
+mod refused;
+mod sessions;
+pub(crate) mod symbols;
 pub(crate) mod world;
 
 use hundi_ledger::body::Plaintext;

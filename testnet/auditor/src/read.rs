@@ -70,11 +70,21 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
+    pub(crate) fn u64(&mut self) -> Result<u64, Refused> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// That many bytes, at most 8, little-endian.
+    pub(crate) fn narrow(&mut self, count: usize) -> Result<u64, Refused> {
+        let mut wide = [0; 8];
+        let place = wide.get_mut(..count).ok_or(Refused::Canonical)?;
+        place.copy_from_slice(self.take(count)?);
+        Ok(u64::from_le_bytes(wide))
+    }
+
     /// Six bytes, little-endian.
     pub(crate) fn amount(&mut self) -> Result<u64, Refused> {
-        let mut wide = [0; 8];
-        wide[..6].copy_from_slice(self.take(6)?);
-        Ok(u64::from_le_bytes(wide))
+        self.narrow(6)
     }
 
     pub(crate) fn option<T>(
@@ -98,6 +108,22 @@ impl<'a> Reader<'a> {
             return Err(Refused::Canonical);
         }
         (0..count).map(|_| value(self)).collect()
+    }
+
+    /// Values up to the end of the bytes.
+    pub(crate) fn repeated<T>(
+        &mut self,
+        mut value: impl FnMut(&mut Self) -> Result<T, Refused>,
+    ) -> Result<Vec<T>, Refused> {
+        let mut values = Vec::new();
+        while !self.0.is_empty() {
+            values.push(value(self)?);
+        }
+        Ok(values)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn text(&mut self, bytes_max: usize) -> Result<String, Refused> {

@@ -1,8 +1,14 @@
 //! The sections "Digests" and "Sync sessions" of the protocol: what the messages of a session say,
-//! and the values that its sides compare. It runs no session.
+//! and the values that its sides compare. It runs no session. [`symbols`] sums up sets and finds
+//! what differs, [`vector`] reads what is said of authors and banks.
+
+pub mod symbols;
+pub mod vector;
 
 use crate::hashes::hash;
 use crate::read::{Reader, Refused};
+use symbols::{P, Pair, SKETCH_BYTES, SYMBOLS_MAX, Symbol};
+use vector::{BankVector, Vector, Want};
 
 /// The sum of a set of elements, 2,048 bytes.
 pub fn sum(elements: &[[u8; 32]]) -> Vec<u8> {
@@ -23,6 +29,13 @@ pub fn digest(network: &[u8; 32], sum: &[u8]) -> [u8; 32] {
     hash("hundi v1 accumulator digest", network, &[sum])
 }
 
+/// The position of an author, by its 34 bytes.
+pub fn position(network: &[u8; 32], author: &[u8; 34]) -> u64 {
+    let key = blake3::derive_key("hundi v1 position", network);
+    let hash = blake3::keyed_hash(&key, author);
+    hash.as_bytes().iter().take(8).fold(0, |position, byte| position << 8 | u64::from(*byte))
+}
+
 /// What a key of a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -30,14 +43,14 @@ pub enum Purpose {
     Initiator,
     /// The value of the responder.
     Responder,
-    /// Short ids of authors.
+    /// Author tags.
     ShortId,
     /// Tags of hashes.
     Tag,
 }
 
 /// The first bytes of what a session makes of `bytes`, under its key for `purpose`: a fingerprint
-/// of a sum, a short id of an author, a wide tag of a hash.
+/// of a sum, a wide tag of a hash.
 pub fn keyed<const N: usize>(handshake_hash: &[u8; 32], purpose: Purpose, bytes: &[u8]) -> [u8; N] {
     let context = match purpose {
         Purpose::Initiator => "hundi v1 sync initiator",
@@ -51,44 +64,89 @@ pub fn keyed<const N: usize>(handshake_hash: &[u8; 32], purpose: Purpose, bytes:
     first
 }
 
+/// The wide tag of a hash.
+pub fn wide_tag(handshake_hash: &[u8; 32], of: &[u8; 32]) -> u64 {
+    u64::from_le_bytes(keyed(handshake_hash, Purpose::Tag, of))
+}
+
 /// The tag of a hash: the bytes behind the first four of its wide tag.
 pub fn tag(handshake_hash: &[u8; 32], of: &[u8; 32]) -> u32 {
     let [_, _, _, _, tag @ ..] = keyed::<8>(handshake_hash, Purpose::Tag, of);
     u32::from_le_bytes(tag)
 }
 
+/// The short tag of ids.
+pub fn short_tag(handshake_hash: &[u8; 32], ids: &[[u8; 32]]) -> u16 {
+    u16::from_le_bytes(keyed(handshake_hash, Purpose::Tag, ids.as_flattened()))
+}
+
+/// The author tag of a subject: of an author by its 34 bytes, of a bank by its number's 2.
+pub fn author_tag(handshake_hash: &[u8; 32], subject: &[u8]) -> u64 {
+    1 + u64::from_le_bytes(keyed(handshake_hash, Purpose::ShortId, subject)) % (P - 1)
+}
+
+/// A subject and its element as symbols sum them up.
+pub fn pair(handshake_hash: &[u8; 32], subject: &[u8], element: &[u8; 32]) -> Pair {
+    (author_tag(handshake_hash, subject), tag(handshake_hash, element).max(1))
+}
+
 /// Values in one list of a message.
 const LIST_MAX: usize = 2048;
 /// Bytes of the largest message besides an item, without its tag.
 const MESSAGE_BYTES_MAX: usize = 61_440;
+/// Elements that a range may list.
+const ELEMENTS_MAX: u8 = 64;
+/// Positions of own authors beside a sketch.
+const OWN_MAX: usize = 4;
 
 /// A message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // As the document names them.
 pub enum Message {
-    Open { force: bool, core: [u8; 6], evidence: [u8; 2] },
-    Ranges(Vec<Range>),
-    Have { answer: bool, banks: Vec<BankVector>, authors: Vec<AuthorVector> },
-    More([u8; 6]),
+    Open { core: [u8; 6], head: [u8; 2] },
+    OpenMore { force: bool, core: [u8; 6], head: [u8; 2] },
+    Have { range: Range, vectors: Vec<Vector> },
+    More,
+    Busy,
     Finished([u8; 6]),
-    Equal([u8; 4]),
     Item(Vec<u8>),
-    Evidence(Vec<[u8; 8]>),
-    EvidenceAsk(Vec<[u8; 8]>),
-    Cache(Vec<[u8; 8]>),
-    CacheAsk(Vec<[u8; 8]>),
-    Later,
+    Symbols { stream: Stream, start: u16, symbols: Vec<Symbol> },
+    Ask { stream: Stream, next: u16, sketch: Option<Sketch> },
+    Cache(Vec<u64>),
+    CacheAsk(Vec<u64>),
+    Wants(Vec<Want>),
+    Ranges(Vec<(Range, Content)>),
+    Banks { answer: bool, banks: Vec<BankVector> },
+    HeadAsk(Vec<u64>),
+    Scope(Range),
+    Equal([u8; 2]),
 }
 
-/// A range of short ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A range of positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
-    /// How many nibbles of the prefix count.
-    pub depth: u8,
-    /// The prefix.
-    pub prefix: u64,
-    /// What it holds.
-    pub content: Content,
+    /// How many bits its positions share.
+    pub bits: u8,
+    /// Its first position.
+    pub first: u64,
+}
+
+/// What symbols are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stream {
+    /// Banks and evidence.
+    Head,
+    /// The core of the authors in a range.
+    Core(Range),
+}
+
+/// A sketch, and the places that come with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    /// Its cells.
+    pub cells: Vec<u8>,
+    /// The highest 16 bits of positions of own authors.
+    pub own: Vec<u16>,
 }
 
 /// What a range holds.
@@ -96,30 +154,8 @@ pub struct Range {
 pub enum Content {
     /// The sums of its sixteen children.
     Children(Vec<u64>),
-    /// Short ids with wide tags.
-    Elements(Vec<(u64, u64)>),
-}
-
-/// What a side holds of a bank.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // As the document names them.
-pub struct BankVector {
-    pub bank: u16,
-    pub certificates: Vec<(u16, u32)>,
-    pub bulletin: Option<(u16, u32, u32)>,
-}
-
-/// What a side holds of an author.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // As the document names them.
-pub struct AuthorVector {
-    pub short: [u8; 8],
-    pub grants: Vec<(u16, u32)>,
-    pub checkpoint: Option<(u16, u32, u32)>,
-    pub freeze: Option<u32>,
-    pub proven: bool,
-    /// Class, sequence number and tag of every entry in the runs.
-    pub entries: Vec<(u8, u32, u32)>,
+    /// Author tags and state tags.
+    Elements(Vec<Pair>),
 }
 
 impl Message {
@@ -131,95 +167,118 @@ impl Message {
         let (kind, rest) = bytes.split_first().ok_or(Refused::Canonical)?;
         match kind {
             5 => return Ok(Self::Item(rest.to_vec())),
-            10..=15 => return Ok(Self::Later),
             _ if rest.len() > MESSAGE_BYTES_MAX => return Err(Refused::Length),
             _ => {}
         }
         let mut reader = Reader::plain(rest);
-        let message = match kind {
-            1 => Self::Open {
-                force: reader.u8()? & 1 == 1,
-                core: reader.array()?,
-                evidence: reader.array()?,
-            },
-            2 => Self::Ranges(reader.list(LIST_MAX, Range::read)?),
-            3 => Self::Have {
-                answer: flag(&mut reader)?,
-                banks: reader.list(LIST_MAX, BankVector::read)?,
-                authors: reader.list(LIST_MAX, AuthorVector::read)?,
-            },
-            4 => match reader.choice(&[0, 1, 2])? {
-                0 => Self::More(reader.array()?),
-                1 => Self::Finished(reader.array()?),
-                _ => Self::Equal(reader.array()?),
-            },
-            6 => Self::Evidence(reader.list(LIST_MAX, Reader::array)?),
-            7 => Self::EvidenceAsk(reader.list(LIST_MAX, Reader::array)?),
-            8 => Self::Cache(reader.list(LIST_MAX, Reader::array)?),
-            9 => Self::CacheAsk(reader.list(LIST_MAX, Reader::array)?),
-            _ => return Err(Refused::Tag),
-        };
+        let message = Self::of_kind(*kind, &mut reader)?;
         reader.end()?;
         Ok(message)
     }
-}
 
-fn flag(reader: &mut Reader<'_>) -> Result<bool, Refused> {
-    Ok(reader.choice(&[0, 1])? == 1)
-}
+    fn of_kind(kind: u8, reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        Ok(match kind {
+            1 => Self::Open { core: reader.array()?, head: reader.array()? },
+            2 => Self::OpenMore {
+                force: reader.u8()? & 1 == 1,
+                core: reader.array()?,
+                head: reader.array()?,
+            },
+            3 => {
+                Self::Have { range: Range::read(reader)?, vectors: reader.repeated(Vector::read)? }
+            }
+            4 => match reader.choice(&[0, 1, 2])? {
+                0 => Self::More,
+                1 => Self::Busy,
+                _ => Self::Finished(reader.array()?),
+            },
+            6 => Self::symbols(reader)?,
+            7 => Self::ask(reader)?,
+            8 => Self::Cache(reader.list(LIST_MAX, Reader::u64)?),
+            9 => Self::CacheAsk(reader.list(LIST_MAX, Reader::u64)?),
+            10 => Self::Wants(reader.repeated(Want::read)?),
+            11 => Self::Ranges(reader.repeated(|one| {
+                let range = Range::read(one)?;
+                Ok((range, content(range.bits, one)?))
+            })?),
+            12 => Self::Banks {
+                answer: reader.choice(&[0, 1])? == 1,
+                banks: reader.list(LIST_MAX, BankVector::read)?,
+            },
+            13 => Self::HeadAsk(reader.repeated(vector::author_tag)?),
+            14 => Self::Scope(Range::read(reader)?),
+            15 => Self::Equal(reader.array()?),
+            _ => return Err(Refused::Tag),
+        })
+    }
 
-fn wide(reader: &mut Reader<'_>) -> Result<u64, Refused> {
-    Ok(u64::from_le_bytes(reader.array()?))
-}
+    fn symbols(reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        let (stream, start) = (Stream::read(reader)?, reader.u16()?);
+        let symbols = reader.repeated(Symbol::read)?;
+        if symbols.is_empty() || usize::from(start) + symbols.len() > SYMBOLS_MAX {
+            return Err(Refused::Canonical);
+        }
+        Ok(Self::Symbols { stream, start, symbols })
+    }
 
-fn versioned(reader: &mut Reader<'_>) -> Result<(u16, u32, u32), Refused> {
-    Ok((reader.u16()?, reader.u32()?, reader.u32()?))
+    fn ask(reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        let (stream, next) = (Stream::read(reader)?, reader.u16()?);
+        if reader.is_empty() {
+            return Ok(Self::Ask { stream, next, sketch: None });
+        }
+        let cells = reader.take(SKETCH_BYTES)?.to_vec();
+        let own = reader.repeated(|one| Ok(u16::from_be_bytes(one.array()?)))?;
+        if own.len() > OWN_MAX {
+            return Err(Refused::Canonical);
+        }
+        Ok(Self::Ask { stream, next, sketch: Some(Sketch { cells, own }) })
+    }
 }
 
 impl Range {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
-        let (depth, prefix) = (reader.u8()?, wide(reader)?);
-        let content = match reader.choice(&[0, 1])? {
-            0 => Content::Children((0..16).map(|_| wide(reader)).collect::<Result<_, _>>()?),
-            _ => Content::Elements(reader.list(64, |one| Ok((wide(one)?, wide(one)?)))?),
-        };
-        Ok(Self { depth, prefix, content })
+    /// Whether a position lies in it.
+    pub fn contains(&self, position: u64) -> bool {
+        self.bits == 0 || (position ^ self.first) >> (64 - u32::from(self.bits)) == 0
     }
-}
 
-impl BankVector {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
-        Ok(Self {
-            bank: reader.u16()?,
-            certificates: reader.list(16, |one| Ok((one.u16()?, one.u32()?)))?,
-            bulletin: reader.option(versioned)?,
-        })
+        let bits = reader.u8()?;
+        Self::of_bits(bits, reader)
     }
-}
 
-impl AuthorVector {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
-        let mut vector = Self {
-            short: reader.array()?,
-            grants: reader.list(17, |one| Ok((one.u16()?, one.u32()?)))?,
-            checkpoint: reader.option(versioned)?,
-            freeze: reader.option(Reader::u32)?,
-            proven: flag(reader)?,
-            entries: Vec::new(),
-        };
-        for run in reader.list(64, run)? {
-            vector.entries.extend(run);
+    fn of_bits(bits: u8, reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        if bits > 64 {
+            return Err(Refused::Canonical);
         }
-        Ok(vector)
+        let mut prefix = [0; 8];
+        let length = usize::from(bits).div_ceil(8);
+        prefix[..length].copy_from_slice(reader.take(length)?);
+        let first = u64::from_be_bytes(prefix);
+        let clear = bits == 64 || first << bits == 0;
+        if clear { Ok(Self { bits, first }) } else { Err(Refused::Canonical) }
     }
 }
 
-/// The entries that one run tells; a number without a tag, and a tag without a number, tell none.
-fn run(reader: &mut Reader<'_>) -> Result<Vec<(u8, u32, u32)>, Refused> {
-    let class = reader.choice(&[0, 1])?;
-    let (base, bitmap) = (reader.u32()?, wide(reader)?);
-    let tags = reader.list(64, Reader::u32)?;
-    let held = (0..64u32).filter(|at| bitmap >> at & 1 == 1);
-    let sequences = held.map(|at| base.saturating_add(at));
-    Ok(sequences.zip(tags).map(|(sequence, tag)| (class, sequence, tag)).collect())
+impl Stream {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        match reader.u8()? {
+            0xff => Ok(Self::Head),
+            bits => Range::of_bits(bits, reader).map(Self::Core),
+        }
+    }
+}
+
+fn content(bits: u8, reader: &mut Reader<'_>) -> Result<Content, Refused> {
+    let count = match reader.u8()? {
+        0xff if bits <= 60 => {
+            let sums = (0..16).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+            return Ok(Content::Children(sums));
+        }
+        count if count <= ELEMENTS_MAX => count,
+        _ => return Err(Refused::Canonical),
+    };
+    let one = |_| Ok((vector::author_tag(reader)?, reader.u32()?));
+    let elements: Vec<Pair> = (0..count).map(one).collect::<Result<_, _>>()?;
+    let ascend = elements.iter().zip(elements.iter().skip(1)).all(|(a, b)| a.0 < b.0);
+    if ascend { Ok(Content::Elements(elements)) } else { Err(Refused::Canonical) }
 }

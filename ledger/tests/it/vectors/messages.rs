@@ -2,19 +2,14 @@
 //! fixed content.
 
 use super::json::{hex, unhex};
-use super::message_json;
-use super::payments;
-use super::world::{self, amount, signing};
-use hundi_ledger::codec::{self, List};
-use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, Serial};
-use hundi_ledger::record::checkpoint::{Checkpoint, Frontier, Live};
-use hundi_ledger::record::grant::Grant;
+use super::sessions::meetings;
+use super::symbols::{author_tag, state};
+use super::{message_json, payments, refused, symbols, world};
+use hundi_ledger::codec;
+use hundi_ledger::id::{AuthorId, Hash, NetworkId};
 use hundi_ledger::record::item::{Item, Subject};
-use hundi_ledger::record::{VERSION, sign};
 use hundi_ledger::replica::accumulator::Accumulator;
-use hundi_ledger::replica::author::Author;
 use hundi_ledger::replica::{Change, Key, Replica, Shelf};
-use hundi_ledger::sign::SecretKey;
 use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,11 +37,6 @@ impl Shelf for Stored {
 }
 
 impl Node {
-    /// What is held of an author.
-    pub(crate) fn author(&self, author: &AuthorId) -> Option<&Author> {
-        self.replica.author(author, &self.shelf)
-    }
-
     /// A node of the vectors' network that has taken these items.
     pub(crate) fn with(items: &[Vec<u8>]) -> Self {
         let replica = Replica::new(world::network());
@@ -73,6 +63,11 @@ pub(crate) struct Meeting {
     pub(crate) items: [Vec<Vec<u8>>; 2],
     pub(crate) own: [Vec<AuthorId>; 2],
     pub(crate) force: [bool; 2],
+    /// Whether the initiator opens as one that knows that the cores differ.
+    pub(crate) differs: bool,
+    /// Messages that never arrive, by their place in the transcript. A link loses none; what a
+    /// stream that fails leads to is seen only so.
+    pub(crate) lost: Vec<usize>,
 }
 
 /// What a session came to.
@@ -87,8 +82,15 @@ pub(crate) struct Told {
 }
 
 impl Meeting {
-    fn new(link: u8, items: [Vec<Vec<u8>>; 2]) -> Self {
-        Self { handshake_hash: [link; 32], items, own: [vec![], vec![]], force: [false; 2] }
+    pub(crate) fn new(link: u8, items: [Vec<Vec<u8>>; 2]) -> Self {
+        Self {
+            handshake_hash: [link; 32],
+            items,
+            own: [vec![], vec![]],
+            force: [false; 2],
+            differs: false,
+            lost: vec![],
+        }
     }
 
     pub(crate) fn config(&self, side: usize) -> Config {
@@ -96,16 +98,22 @@ impl Meeting {
             own: self.own[side].iter().copied().collect(),
             others_items_max: usize::MAX,
             force: self.force[side],
+            differs: side == 0 && self.differs,
             ..Config::default()
         }
     }
 
     /// Carries every message to the other side, one at a time.
     pub(crate) fn run(&self) -> Told {
+        self.run_watched(|_, _, _| {})
+    }
+
+    /// As `run`, and shows every message to `watch` with its sender, in what state it speaks.
+    pub(crate) fn run_watched(&self, mut watch: impl FnMut(usize, &Node, &[u8])) -> Told {
         let mut nodes = [Node::with(&self.items[0]), Node::with(&self.items[1])];
         let before = [nodes[0].replica.digest(), nodes[1].replica.digest()];
         let open = |side: usize| {
-            let Node { replica, shelf } = &nodes[side];
+            let Node { replica, shelf, .. } = &nodes[side];
             Session::open(side == 0, &self.handshake_hash, replica, shelf, self.config(side))
         };
         let ((first, outs), (second, _)) = (open(0), open(1));
@@ -117,10 +125,15 @@ impl Meeting {
             if let Some((side, outs)) = pending.take() {
                 for out in outs {
                     match out {
-                        Out::Send(bytes) => queue.push_back((side, bytes)),
+                        Out::Send(bytes) => {
+                            watch(side, &nodes[side], &bytes);
+                            queue.push_back((side, bytes));
+                        }
                         Out::SendItem(key) => {
                             let item = nodes[side].shelf.item(&key).unwrap();
-                            queue.push_back((side, [&[TAG_ITEM][..], &item].concat()));
+                            let bytes = [&[TAG_ITEM][..], &item].concat();
+                            watch(side, &nodes[side], &bytes);
+                            queue.push_back((side, bytes));
                         }
                         Out::Received(item) => nodes[side].take(&item),
                         Out::Done { in_sync: so } => in_sync[side] = Some(so),
@@ -129,107 +142,18 @@ impl Meeting {
             }
             let Some((from, bytes)) = queue.pop_front() else { break };
             let to = 1 - from;
-            let outs = sessions[to].handle(&bytes, &nodes[to].replica, &nodes[to].shelf).unwrap();
+            let Node { replica, shelf } = &nodes[to];
+            if !self.lost.contains(&messages.len()) {
+                let outs = sessions[to].handle(&bytes, replica, shelf);
+                let outs =
+                    outs.unwrap_or_else(|error| panic!("message {}: {error}", messages.len()));
+                pending = Some((to, outs));
+            }
             messages.push((from, bytes));
-            pending = Some((to, outs));
         }
         let after = [nodes[0].replica.digest(), nodes[1].replica.digest()];
         Told { messages, in_sync, digests: [before, after], nodes }
     }
-}
-
-pub(crate) fn encoded(items: &[Item]) -> Vec<Vec<u8>> {
-    items.iter().map(Item::encode).collect()
-}
-
-/// A grant of bank 7 that only enrols.
-fn enrolment(network: &NetworkId, author: AuthorId) -> Item {
-    let nothing = amount(0);
-    let grant = Grant {
-        author,
-        serial: Serial::ENROLMENT,
-        limit: nothing,
-        cap: nothing,
-        guarantee: nothing,
-        expiry: u32::MAX,
-        claim_until: u32::MAX,
-        first_sequence: 0,
-        carry_to: 63,
-        ..world::grant()
-    };
-    Item::Grant(sign(network, grant, &signing("online_7")).unwrap().into_inner())
-}
-
-/// The payer's checkpoint that has decided its first two entries.
-pub(crate) fn checkpoint(network: &NetworkId) -> Item {
-    let live = Live { serial: Serial(1), total: amount(2_500), settled: amount(2_500) };
-    let record = Checkpoint {
-        version: VERSION,
-        author: world::payer(),
-        certificate: 2,
-        number: 2,
-        epoch: 4,
-        carry_to: 65,
-        salt: [0x2f; 16],
-        frontier: Some(Frontier { sequence: 1, hash: world::entries(network)[1].entry.id() }),
-        live: List::new(vec![live]).unwrap(),
-        names: List::default(),
-    };
-    Item::Checkpoint(world::by_bank(network, record).into_inner())
-}
-
-/// What the two sides of the small sessions hold, initiator first.
-fn small(network: &NetworkId) -> [Vec<Vec<u8>>; 2] {
-    let certificate =
-        |at: usize| Item::Certificate(world::certificates(network)[at].1.clone().into_inner());
-    let grant = |at: usize| Item::Grant(world::signed_grants(network)[at].1.clone().into_inner());
-    let entry = |at: usize| Item::Entry(world::entries(network)[at].entry.clone().into_inner());
-    let receipt = super::build::receipts(network).swap_remove(0);
-    let first = Item::Checkpoint(world::checkpoints(network)[0].1.clone().into_inner());
-    let freeze = Item::Freeze(world::freezes(network)[2].1.clone().into_inner());
-    let bulletin = Item::Bulletin(world::by_bank(network, world::bulletin()).into_inner());
-    let mut initiator = vec![certificate(0), certificate(1), certificate(3), grant(0), grant(1)];
-    initiator.extend([enrolment(network, world::payee()), first]);
-    initiator.extend([0, 1, 2, 3, 4, 9].map(entry));
-    initiator.push(receipt);
-    let mut responder = [0, 1, 2, 3].map(certificate).to_vec();
-    responder.extend([grant(0), grant(1), grant(3), bulletin, checkpoint(network), freeze]);
-    responder.extend([2, 3, 5].map(entry));
-    [encoded(&initiator), encoded(&responder)]
-}
-
-/// Authors of bank 7, enrolled: enough of them that a range is split.
-fn large(network: &NetworkId) -> [Vec<Vec<u8>>; 2] {
-    let certificate = Item::Certificate(world::certificates(network)[3].1.clone().into_inner());
-    let grant = |at: u8| {
-        let key = SecretKey::from_seed(&[0x80 + at; 32]).public();
-        enrolment(network, AuthorId { bank: BankNumber(7), key })
-    };
-    let with = |authors: &[u8]| {
-        let grants = authors.iter().map(|at| grant(*at));
-        encoded(&std::iter::once(certificate.clone()).chain(grants).collect::<Vec<_>>())
-    };
-    let (first, second): (Vec<u8>, Vec<u8>) =
-        ((0..24).collect(), (0..26).filter(|at| *at != 5).collect());
-    [with(&first), with(&second)]
-}
-
-/// Every session of the vectors, by name.
-pub(crate) fn meetings(network: &NetworkId) -> Vec<(&'static str, Meeting)> {
-    let mut apart = Meeting::new(0xb1, small(network));
-    apart.own[0].push(world::payer());
-    let same = || {
-        let [items, _] = small(network);
-        [items.clone(), items]
-    };
-    let mut forced = Meeting::new(0xb3, same());
-    forced.force[0] = true;
-    vec![
-        ("small: two replicas that differ", apart),
-        ("equal: nothing to reconcile", Meeting::new(0xb2, same())),
-        ("forced: equal, reconciled all the same", forced),
-        ("large: ranges are split", Meeting::new(0xb4, large(network))),
-    ]
 }
 
 /// The keys of a session by the context that derives them.
@@ -272,6 +196,8 @@ fn sync(network: &NetworkId) -> Value {
                 "short_id": key("short id"),
                 "tag": key("tag"),
             },
+            "differs": meeting.differs,
+            "lost": meeting.lost,
             "initiator": side(0),
             "responder": side(1),
             "transcript": transcript.collect::<Vec<_>>(),
@@ -279,53 +205,9 @@ fn sync(network: &NetworkId) -> Value {
     });
     json!({
         "sessions": sessions.collect::<Vec<_>>(),
-        "skipped": (10..=15u8).map(|tag| hex([tag, 0xff])).collect::<Vec<_>>(),
-        "taken": taken_messages(),
-        "refused": refused_messages(),
+        "taken": refused::taken(),
+        "refused": refused::refused(),
     })
-}
-
-/// A range that lists that many elements.
-fn listed(count: usize) -> String {
-    // Short ids ascend as little-endian integers.
-    let elements: String = (0..count).map(|at| format!("{at:02x}{}", "00".repeat(15))).collect();
-    format!("020100{}01{count:02x}00{elements}", "00".repeat(9))
-}
-
-/// What a side holds of bank 1, that many certificates.
-fn certificates(count: usize) -> String {
-    let row = |number: usize| format!("{number:02x}00aaaaaaaa");
-    let rows: String = (1..=count).map(row).collect();
-    format!("030001000100{count:02x}00{rows}000000")
-}
-
-/// What stands at the bounds that some refused messages are beyond.
-fn taken_messages() -> Value {
-    let rows = [
-        ("ranges: as many elements as a listed range may have", listed(64)),
-        ("have: as many certificates as a bank may have", certificates(16)),
-    ];
-    rows.map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).into()
-}
-
-fn refused_messages() -> Value {
-    [
-        ("no bytes", String::new()),
-        ("tag 0", "00".into()),
-        ("tag 16", "10".into()),
-        ("open: a byte short", format!("01{}", "00".repeat(8))),
-        ("open: a byte more", format!("01{}", "00".repeat(10))),
-        ("ranges: content 2", format!("020100{}02", "00".repeat(9))),
-        ("ranges: more elements than a listed range may have", listed(65)),
-        ("have: answer 2", "030200000000".into()),
-        ("have: more certificates than a bank may have", certificates(17)),
-        ("turn: end 3", "0403000000000000".into()),
-        ("turn: equal with six bytes", "0402000000000000".into()),
-        ("evidence: fewer tags than counted", "060200aaaaaaaaaaaaaaaa".into()),
-        ("cache: a byte after the tags", "08000000".into()),
-    ]
-    .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
-    .into()
 }
 
 fn digests(network: &NetworkId) -> Value {
@@ -354,35 +236,39 @@ fn digests(network: &NetworkId) -> Value {
     json!({ "accumulators": accumulators.collect::<Vec<_>>(), "replicas": replicas })
 }
 
+/// The bytes that name a subject: a bank's number, or an author.
+pub(crate) fn subject_bytes(of: &Subject) -> Vec<u8> {
+    match of {
+        Subject::Bank(bank) => bank.0.to_le_bytes().to_vec(),
+        Subject::Author(author) => author.to_bytes().to_vec(),
+    }
+}
+
 fn replica(name: &str, of: &Replica, handshake_hash: &[u8; 32]) -> Value {
-    let keyed = |purpose, bytes: &[u8]| {
-        let hash = blake3::keyed_hash(&session_key(purpose, handshake_hash), bytes);
-        hex(&hash.as_bytes()[..8])
-    };
-    let element = |(about, element): (Subject, &Hash)| {
-        let mut row = json!({
+    let key = |purpose| session_key(purpose, handshake_hash);
+    let element = |(about, element): (Subject, Hash)| {
+        json!({
             "subject": subject(&about),
             "element": hex(element.0),
-        });
-        if let Subject::Author(author) = &about {
-            row["short"] = keyed("short id", &author.to_bytes()).into();
-            row["tag"] = keyed("tag", &element.0).into();
-        }
-        row
+            "author_tag": hex(&author_tag(&key("short id"), &subject_bytes(&about)).to_le_bytes()[..5]),
+            "state": hex(state(&key("tag"), &element.0).to_le_bytes()),
+            "wide_tag": hex(symbols::wide(&key("tag"), &element.0).to_le_bytes()),
+        })
     };
-    let [initiator, responder] =
-        ["initiator", "responder"].map(|side| session_key(side, handshake_hash));
-    let evidence = of.evidence_elements();
+    let position = |author: &AuthorId| {
+        let position = of.positions().of(author).to_be_bytes();
+        json!({ "author": subject(&Subject::Author(*author)), "position": hex(position) })
+    };
     json!({
         "name": name,
-        "core": of.elements().map(|(about, of)| element((about, &of))).collect::<Vec<_>>(),
-        "evidence": evidence.map(|(author, of)| element((Subject::Author(*author), of)))
-            .collect::<Vec<_>>(),
+        "core": of.elements().map(element).collect::<Vec<_>>(),
+        "head": of.head_elements().map(element).collect::<Vec<_>>(),
+        "positions": of.authors().map(position).collect::<Vec<_>>(),
         "digest": hex(of.digest().0),
         "handshake_hash": hex(handshake_hash),
-        "fingerprint_initiator": hex(of.fingerprint(&initiator)),
-        "fingerprint_responder": hex(of.fingerprint(&responder)),
-        "fingerprint_evidence": hex(of.evidence_fingerprint(&initiator)),
+        "fingerprint_initiator": hex(of.fingerprint(&key("initiator"))),
+        "fingerprint_responder": hex(of.fingerprint(&key("responder"))),
+        "fingerprint_head": hex(of.head_fingerprint(&key("initiator"))),
     })
 }
 
@@ -391,6 +277,7 @@ pub(crate) fn files(network: &NetworkId) -> Vec<(&'static str, Value)> {
     vec![
         ("payments.json", payments::build(network)),
         ("digests.json", digests(network)),
+        ("symbols.json", symbols::build()),
         ("sync.json", sync(network)),
     ]
 }
@@ -407,5 +294,10 @@ pub(crate) fn meeting(row: &Value) -> Meeting {
         items: SIDES.map(|side| list(&row[side]["items"]).iter().map(unhex).collect()),
         own: SIDES.map(|side| list(&row[side]["own"]).iter().map(author).collect()),
         force: SIDES.map(|side| row[side]["force"].as_bool().unwrap()),
+        differs: row["differs"].as_bool().unwrap(),
+        lost: list(&row["lost"])
+            .iter()
+            .map(|at| usize::try_from(at.as_u64().unwrap()).unwrap())
+            .collect(),
     }
 }

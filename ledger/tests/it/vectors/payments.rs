@@ -1,7 +1,8 @@
 //! Builds the file of `docs/vectors` about payment requests and offers.
 
 use super::json::{self, hex};
-use super::messages::{checkpoint, encoded, subject};
+use super::messages::subject;
+use super::sessions::{checkpoint, encoded};
 use super::world::{self, amount, author, text};
 use hundi_ledger::codec::{self, List};
 use hundi_ledger::id::{NetworkId, RequestId};

@@ -2,6 +2,7 @@
 //! refuses what they say must be refused, for that reason.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod held;
 mod json;
 mod sync;
 mod valid;
