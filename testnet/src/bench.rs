@@ -18,6 +18,7 @@ pub mod peers;
 pub mod plot;
 pub mod report;
 pub mod sets;
+pub mod signer;
 pub mod walk;
 pub mod world;
 

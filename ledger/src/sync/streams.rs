@@ -58,6 +58,8 @@ struct Plan {
     /// Differing authors that a range has on average.
     differ: u64,
     window: u64,
+    /// Ranges begun in the last turn, or gone on with where none were.
+    begun: usize,
 }
 
 impl Plan {
@@ -144,6 +146,7 @@ impl Sender {
             walked: 0,
             differ,
             window: WINDOW_FIRST,
+            begun: 0,
         });
     }
 
@@ -153,13 +156,18 @@ impl Sender {
         // The first ranges answer a question: they go whatever else is to be sent.
         let begun = |plan: &mut Plan| plan.walked + plan.first_sent as u64 > 0;
         let Some(plan) = self.plan.as_mut() else { return due };
-        if !new && begun(plan) {
+        // While most of what was begun last does not decode, symbols for it come first: a contact
+        // that ends then has gained.
+        if begun(plan) && (!new || 2 * due.len() > plan.begun) {
+            plan.begun = due.len();
             return due;
         }
         let ranges = (plan.window / plan.differ).max(1);
         plan.window = (plan.window * 2).min(WINDOW_MAX);
+        let before = due.len();
         let next = (0..ranges).map_while(|_| plan.next());
         due.extend(next.map(|(range, to)| Due { stream: Stream::Core(range), from: 0, to }));
+        plan.begun = due.len() - before;
         due
     }
 

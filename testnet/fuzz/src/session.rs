@@ -20,7 +20,8 @@ pub(crate) fn session(bytes: &[u8]) {
         own: if first & 2 == 0 { BTreeSet::new() } else { [world.payer].into() },
         others_items_max: usize::from(first >> 3),
         force: first & 4 != 0,
-        offered: BTreeSet::new(),
+        differs: first & 8 != 0,
+        ..Config::default()
     };
     let (mut session, outs) =
         Session::open(first & 1 == 0, &[7; 32], &node.replica, &node.shelf, config);

@@ -189,7 +189,7 @@ impl<'world> Pair<'world> {
             Placement::Recent => self.newest + 1,
             Placement::Scattered => self.world.writers[below(dice, self.world.writers.len())].time,
         };
-        let (writer, items) = self.world.enrol(number, time)?;
+        let (writer, items) = self.world.signer.enrol(number, time)?;
         self.newest = self.newest.max(writer.time);
         for item in items {
             self.give(side, item, difference)?;
@@ -210,7 +210,7 @@ impl<'world> Pair<'world> {
             Placement::Scattered => writer.time + 60,
         };
         self.newest = self.newest.max(time);
-        let item = self.world.pay(&mut writer, time)?;
+        let item = self.world.signer.pay(&mut writer, time)?;
         self.grown.insert(number, writer);
         self.give(side, item, difference)
     }

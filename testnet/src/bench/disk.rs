@@ -2,7 +2,7 @@
 //! hundred thousand authors. They are handed over batch by batch, so that whoever writes them to a
 //! disk can measure what a replica of them takes and not what the bench takes.
 
-use super::world::{BATCH, Shape, World};
+use super::signer::{BATCH, Shape, Signer};
 use anyhow::Result;
 
 /// Authors of the store.
@@ -21,10 +21,10 @@ pub fn each_batch(
     shape: Shape,
     mut take: impl FnMut(Vec<Vec<u8>>) -> Result<()>,
 ) -> Result<()> {
-    let world = World::new(seed, 0, shape)?;
-    take(world.bank_items()?.to_vec())?;
+    let signer = Signer::new(seed, shape)?;
+    take(signer.bank_items()?.to_vec())?;
     for first in (0..authors).step_by(BATCH) {
-        let signed = world.sign(first..authors.min(first + BATCH))?;
+        let signed = signer.sign(first..authors.min(first + BATCH))?;
         let pieces = signed.into_iter().flat_map(|(_, items)| items);
         take(pieces.map(|(piece, _)| piece.bytes).collect())?;
     }
@@ -34,6 +34,7 @@ pub fn each_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::world::World;
     use hundi_ledger::replica::Status;
 
     #[test]
