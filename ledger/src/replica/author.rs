@@ -146,6 +146,29 @@ impl Author {
         self.cached.values()
     }
 
+    /// The entries that sessions carry: those in the core, or, of an author outside the scope of this
+    /// replica, those in the cache; by class, sequence number and hash.
+    pub fn carried(&self) -> Vec<Claim> {
+        if !self.outside {
+            return self.entries.values().copied().collect();
+        }
+        let mut cached: Vec<Claim> = self.cached.values().copied().collect();
+        cached.sort_unstable_by_key(|claim| (claim.kind.class(), claim.sequence(), claim.id));
+        cached
+    }
+
+    /// Where everything held is stored.
+    pub(super) fn keys(&self, author: AuthorId) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.grants.keys().map(|at| Key::Grant(author, *at)).collect();
+        keys.extend(self.checkpoint.as_ref().map(|_| Key::Checkpoint(author)));
+        keys.extend(self.freeze.as_ref().map(|_| Key::Freeze(author)));
+        keys.extend(self.proof.as_ref().map(|_| Key::Proof(author)));
+        let entries = self.entries.values().map(|claim| claim.id);
+        let ids = entries.chain(self.cached.keys().copied());
+        keys.extend(ids.map(|id| Key::Entry(author, id)));
+        keys
+    }
+
     /// The checkpoint, if it has effect.
     pub fn checkpoint_in_effect(&self, trust: &Trust) -> Option<&Verified<Signed<Checkpoint>>> {
         self.checkpoint.as_ref().filter(|checkpoint| honoured(trust, checkpoint))

@@ -59,6 +59,14 @@ impl Key {
         Key::Grant(author, serial)
     }
 
+    /// The author that the item is about; none where it is about a bank.
+    pub fn author(&self) -> Option<AuthorId> {
+        match self.subject() {
+            Subject::Author(author) => Some(author),
+            Subject::Bank(_) => None,
+        }
+    }
+
     /// Whom the item is about.
     pub fn subject(&self) -> Subject {
         match self {

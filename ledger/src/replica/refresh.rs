@@ -79,8 +79,8 @@ impl Replica {
 
     /// Forgets an author and everything that is held of it.
     pub(super) fn forget(&mut self, author: AuthorId, shelf: &dyn Shelf) -> Vec<Change> {
-        let Some((known, _)) = self.author_mut(&author, shelf) else { return Vec::new() };
-        let mut changes = known.lapse(author, u32::MAX);
+        let keys = self.author(&author, shelf).map(|known| known.keys(author)).unwrap_or_default();
+        let mut changes: Vec<Change> = keys.into_iter().map(|key| Change::Delete { key }).collect();
         self.remove(&author);
         let receipts = self.receipts.remove(&author).unwrap_or_default();
         changes.extend(

@@ -95,8 +95,9 @@ impl Serials {
 
 /// What this side holds of an author.
 pub(super) fn held(author: &Author, keys: &Keys) -> Held {
+    let entries = author.carried();
     let run = |class| {
-        let of_class = author.entries().filter(|claim| claim.kind.class() == class);
+        let of_class = entries.iter().filter(|claim| claim.kind.class() == class);
         Run::of(of_class.map(|claim| (claim.sequence(), keys.tag(&claim.id))))
     };
     let checkpoint = author.checkpoint();
@@ -117,7 +118,7 @@ pub(super) fn all(author: &Author, id: AuthorId, own: bool, due: &mut Vec<Due>) 
     due.extend(author.checkpoint().map(|_| checkpoint(id, own)));
     due.extend(author.freeze().map(|_| (Rank::Evidence, 0, Key::Freeze(id))));
     due.extend(author.proof().map(|_| (Rank::Evidence, 1, Key::Proof(id))));
-    due.extend(author.entries().map(|claim| entry(claim, id, own)));
+    due.extend(author.carried().iter().map(|claim| entry(claim, id, own)));
 }
 
 fn entry(claim: &Claim, id: AuthorId, own: bool) -> Due {
@@ -247,7 +248,7 @@ pub(super) fn entries(
     if theirs.proven || author.proof().is_some() {
         return;
     }
-    for claim in author.entries() {
+    for claim in &author.carried() {
         let sequence = claim.sequence();
         let run = theirs.run(claim.kind.class());
         // Where a run ends, the tag tells two branches apart: the header leads to the proof.
@@ -257,6 +258,22 @@ pub(super) fn entries(
         if !same {
             due.push(entry(claim, id, own));
         }
+    }
+}
+
+/// Everything that a vector shows, for a side that holds nothing of the author.
+pub(super) fn want_all(theirs: &Held, index: u16) -> Want {
+    let bits = |run: &Option<Run>| run.as_ref().map_or(0, |run| run.bitmap);
+    Want {
+        index,
+        checkpoint: theirs.checkpoint.is_some(),
+        freeze: theirs.freeze.is_some(),
+        proof: theirs.proven,
+        enrolment: theirs.serials.enrolled,
+        grants: true,
+        serials: 0,
+        money: bits(&theirs.money),
+        documents: bits(&theirs.documents),
     }
 }
 
@@ -281,7 +298,7 @@ pub(super) fn wanted(
     due.extend(freeze.map(|_| (Rank::Evidence, 0, Key::Freeze(id))));
     let proof = author.proof().filter(|_| want.proof);
     due.extend(proof.map(|_| (Rank::Evidence, 1, Key::Proof(id))));
-    for claim in author.entries() {
+    for claim in &author.carried() {
         let (bits, base) = match claim.kind.class() {
             Class::Money => (want.money, told.money),
             Class::Document => (want.documents, told.documents),

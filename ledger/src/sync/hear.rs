@@ -77,7 +77,7 @@ impl Session {
                 self.add_due(due);
             }
             Message::Cache(tags) => self.take_cache(&tags, replica),
-            Message::CacheAsk(tags) => self.give_cache(&tags, replica, shelf),
+            Message::CacheAsk(tags) => self.give_cache(&tags, replica),
             _ => return Err(SyncError::NotDue),
         }
         Ok(())
@@ -120,13 +120,14 @@ impl Session {
         if self.symbols_heard > SYMBOLS_PER_TURN_MAX {
             return Err(SyncError::TooManySymbols);
         }
-        let Some(whole) = self.whole(replica) else { return Ok(()) };
+        let whole = self.whole(replica);
         if let Stream::Core(range) = stream {
-            if whole.and(&range) != Some(range) {
+            if whole.and_then(|whole| whole.and(&range)) != Some(range) {
                 return Ok(()); // Said before this side's scope was heard.
             }
             self.core_heard = true;
         }
+        let whole = whole.unwrap_or_default();
         let keys = &self.keys;
         let mut looks = 0;
         let told = self.receiver.take(whole, stream, start, symbols, |count| {
@@ -211,7 +212,7 @@ impl Session {
         }
     }
 
-    fn ask(&mut self, range: Range, author: u64, id: Option<AuthorId>) {
+    pub(super) fn ask(&mut self, range: Range, author: u64, id: Option<AuthorId>) {
         if self.asks.len() < AUTHORS_KEPT_MAX {
             self.asks.push_back((range, author, id));
         }
@@ -225,9 +226,8 @@ impl Session {
         replica: &Replica,
         shelf: &dyn Shelf,
     ) -> Result<(), SyncError> {
-        let Some(whole) = self.whole(replica) else { return Ok(()) };
-        let Some(Estimate { sketch, own }) = estimate.filter(|_| stream == Stream::Core(whole))
-        else {
+        let whole = self.whole(replica).filter(|whole| stream == Stream::Core(*whole));
+        let Some((whole, Estimate { sketch, own })) = whole.zip(estimate) else {
             self.sender.go_on(stream, next, 0);
             return Ok(());
         };
@@ -293,6 +293,12 @@ impl Session {
                 self.add_work(Work::Lacking(*id, theirs), *id);
             }
         }
+        // An author outside the other side's scope that is new here.
+        if replica.scope().and(&range).is_some() {
+            for (index, vector) in by_tag.into_values() {
+                self.wants.extend(vector.held.map(|theirs| have::want_all(&theirs, index)));
+            }
+        }
         self.look(looks)
     }
 
@@ -345,24 +351,13 @@ impl Session {
         self.cache_ask.extend(wanted.take(room));
     }
 
-    fn give_cache(&mut self, asked: &[u64], replica: &Replica, shelf: &dyn Shelf) {
+    fn give_cache(&mut self, asked: &[u64], replica: &Replica) {
         let asked: BTreeSet<u64> = asked.iter().copied().collect();
-        let wanted = replica.cached().filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)));
-        let wanted: Vec<Key> = wanted.map(|(key, _)| key).collect();
-        let mut due = Vec::new();
-        for key in wanted {
-            // Of an author outside the scope the other side may know nothing.
-            if let Key::Entry(id, _) = key
-                && replica.is_outside(&id)
-                && let Some(author) = replica.author(&id, shelf)
-            {
-                let grants = author.grants().map(|grant| grant.serial);
-                due.extend(grants.map(|serial| {
-                    (have::Rank::Grant, u32::from(serial.0), Key::Grant(id, serial))
-                }));
-            }
-            due.push((have::Rank::Cache, 0, key));
-        }
+        let due = replica
+            .cached()
+            .filter(|(_, id)| asked.contains(&self.keys.wide_tag(id)))
+            .map(|(key, _)| (have::Rank::Cache, 0, key))
+            .collect();
         self.add_due(due);
     }
 }

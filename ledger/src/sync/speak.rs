@@ -13,11 +13,14 @@ use super::{
     VECTORS_PER_TURN_MAX, WINDOW_MAX, Work,
 };
 use crate::codec::List;
-use crate::id::Hash;
+use crate::id::{AuthorId, Hash};
 use crate::replica::range::Range;
 use crate::replica::{Key, Replica, Shelf};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+/// Bits of the range in which the other side looks for an author outside this side's scope.
+const OUTSIDE_BITS: u8 = 16;
 /// Authors' items that are spelled out at once, so that they go by rank.
 const SPELLED_OUT: usize = 512;
 
@@ -50,7 +53,7 @@ impl Session {
         // What comes with the opening is no answer yet, and nothing is over.
         let opening = self.initiator && self.turns == 0;
         if outs.len() == before && !opening && self.is_silent_but_cache() {
-            self.offer_cache(replica, outs);
+            self.offer_cache(replica, shelf, outs);
         }
         self.finished = outs.len() == before && !opening && self.is_silent_but_cache();
         let turn = match (self.finished, self.is_busy()) {
@@ -225,19 +228,29 @@ impl Session {
         self.in_messages(asked, |_| 8, outs, message);
     }
 
-    fn offer_cache(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
+    fn offer_cache(&mut self, replica: &Replica, shelf: &dyn Shelf, outs: &mut Vec<Out>) {
         if core::mem::replace(&mut self.cache_offered, true) {
             return;
         }
         let room = CACHE_OFFERED_MAX.saturating_sub(self.config.offered.len());
-        let fresh: Vec<Hash> = replica
-            .cached()
-            .map(|(_, id)| id)
-            .filter(|id| !self.config.offered.contains(id))
-            .take(CACHE_OFFERS_MAX.min(room))
-            .collect();
-        let tags: Vec<u64> = fresh.iter().map(|id| self.keys.wide_tag(id)).collect();
-        self.config.offered.extend(fresh);
+        let cached = replica.cached().filter(|(_, id)| !self.config.offered.contains(id));
+        let fresh: Vec<(Key, Hash)> = cached.take(CACHE_OFFERS_MAX.min(room)).collect();
+        self.config.offered.extend(fresh.iter().map(|(_, id)| *id));
+        // Entries of authors outside the scope are nobody's cache elsewhere: their vectors tell.
+        let is_outside = |key: &Key| match key {
+            Key::Entry(author, _) => replica.is_outside(author) && !replica.is_proven(author),
+            _ => false,
+        };
+        let (outside, fresh): (Vec<_>, Vec<_>) =
+            fresh.into_iter().partition(|(key, _)| is_outside(key));
+        let authors: BTreeSet<AuthorId> =
+            outside.iter().filter_map(|(key, _)| key.author()).collect();
+        for id in authors {
+            let range = Range::around(OUTSIDE_BITS, replica.positions().of(&id));
+            self.ask(range, self.keys.author(&id), Some(id));
+        }
+        self.speak_vectors(replica, shelf, outs);
+        let tags: Vec<u64> = fresh.iter().map(|(_, id)| self.keys.wide_tag(id)).collect();
         let message = |tags| Message::Cache(List::new(tags).unwrap_or_default());
         self.in_messages(tags, |_| 8, outs, message);
     }

@@ -19,14 +19,14 @@ const SYMBOL_BYTES: usize = 12;
 
 /// What became of a contact.
 #[derive(Default)]
-struct Met {
-    done: [Option<bool>; 2],
+pub(crate) struct Met {
+    pub(crate) done: [Option<bool>; 2],
     errors: Vec<SyncError>,
     /// Messages by tag.
     tags: BTreeMap<u8, usize>,
     turns: usize,
     metadata: usize,
-    items: usize,
+    pub(crate) items: usize,
     longest: usize,
     memory: usize,
 }
@@ -37,7 +37,7 @@ fn open_handed() -> Config {
 
 /// A contact in which `between` sees every message before it arrives, may change it, the nodes, or
 /// say that the link is cut.
-fn contact(
+pub(crate) fn contact(
     nodes: &mut [Node; 2],
     link: u8,
     configs: [Config; 2],
@@ -93,11 +93,11 @@ fn contact(
     }
 }
 
-fn configs() -> [Config; 2] {
+pub(crate) fn configs() -> [Config; 2] {
     [open_handed(), open_handed()]
 }
 
-fn meet(nodes: &mut [Node; 2], link: u8) -> Met {
+pub(crate) fn meet(nodes: &mut [Node; 2], link: u8) -> Met {
     let met = contact(nodes, link, configs(), |_, _, _| true);
     assert_eq!(met.errors, []);
     met

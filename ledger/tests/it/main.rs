@@ -8,6 +8,7 @@ mod generate;
 mod merge;
 mod messages;
 mod records;
+mod scopes;
 mod sealing;
 mod sessions;
 mod signatures;
