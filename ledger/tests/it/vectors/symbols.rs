@@ -36,19 +36,22 @@ fn mix(value: u64) -> u64 {
 
 /// The symbols below `end` that a tag maps to.
 pub(crate) fn places(author: u64, end: u64) -> Vec<u64> {
-    let (mut places, mut place) = (Vec::new(), 0);
-    for k in 1u64.. {
-        if place >= end {
-            break;
-        }
-        places.push(place);
-        let seed = author.wrapping_add(k.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let u = (mix(seed) >> 32) + 1;
+    let draw = |k: u64| mix(author.wrapping_add(k.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let near = |n: &u64| (draw(n / 4 + 1) >> (16 * (n % 4)) & 0xffff) * (n + 2) < 1 << 17;
+    let mut places: Vec<u64> = (0..32).filter(near).collect();
+    let mut place = 31;
+    for k in 9u64.. {
+        let u = (draw(k) >> 32) + 1;
         let root = (u128::from(u) << 32).isqrt();
         let w = (1u128 << 48) / root - (1 << 16);
         let distance = (u128::from(2 * place + 3) * w).div_ceil(1 << 17).max(1);
         place += u64::try_from(distance).unwrap();
+        if place >= end {
+            break;
+        }
+        places.push(place);
     }
+    places.retain(|place| *place < end);
     places
 }
 
@@ -153,7 +156,7 @@ fn row(name: &str, ours: &[Element], theirs: &[Element], count: usize) -> Value 
 /// The file `symbols.json`.
 pub(crate) fn build() -> Value {
     // The last has the largest u, 2^32, at its first step.
-    let authors = [1, 2, 86, 0x12_3456_789a, P - 1, 976_943_391_137];
+    let authors = [1, 2, 86, 0x12_3456_789a, P - 1, 710_337_961_327];
     let places = authors.map(|author| {
         json!({ "author": tag(author), "check": check(author), "places": places(author, 1024) })
     });

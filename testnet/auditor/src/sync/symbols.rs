@@ -99,15 +99,28 @@ pub fn check(author: u64) -> u16 {
 
 /// The numbers below `end` of the symbols that an author tag maps to, ascending.
 pub fn places(author: u64, end: usize) -> Vec<usize> {
-    let mut places = Vec::new();
-    let (mut at, mut seed) = (0u128, author);
-    while at < end as u128 {
-        places.push(at as usize);
+    let mut seed = author;
+    let mut draw = || {
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let u = u128::from(mixed(seed) >> 32) + 1;
+        mixed(seed)
+    };
+    let mut places = Vec::new();
+    for first in (0..32).step_by(4) {
+        let draws = draw();
+        for (place, shift) in (first..).zip([0, 16, 32, 48]) {
+            if (draws >> shift & 0xffff) * (place + 2) < 1 << 17 {
+                places.push(place as usize);
+            }
+        }
+    }
+    let mut at = 31u128;
+    while at < end as u128 {
+        let u = u128::from(draw() >> 32) + 1;
         let w = (1u128 << 48) / (u << 32).isqrt() - (1 << 16);
         at += ((2 * at + 3) * w).div_ceil(1 << 17).max(1);
+        places.push(at as usize);
     }
+    places.retain(|place| *place < end);
     places
 }
 
