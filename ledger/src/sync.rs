@@ -450,7 +450,7 @@ impl Session {
         }
         // Vectors that wait for the peer's checkpoint are looked at until it is here.
         for (id, theirs) in core::mem::take(&mut self.later) {
-            let Some(author) = replica.author(&id, shelf) else { continue };
+            let Some(author) = replica.peek(&id, shelf) else { continue };
             let ours = author.checkpoint().map(|held| (held.certificate, held.number));
             if have::version(&theirs) > ours {
                 self.later.push((id, theirs));
@@ -460,7 +460,7 @@ impl Session {
         }
         let Self { suspects, due, .. } = self;
         suspects.retain(|id| {
-            let proven = replica.author(id, shelf).is_some_and(|known| known.proof().is_some());
+            let proven = replica.is_proven(id);
             if proven {
                 due.insert((have::Rank::Evidence, 1, Key::Proof(*id)));
             }

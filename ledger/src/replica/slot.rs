@@ -12,6 +12,7 @@ use super::{Replica, Shelf};
 use crate::id::{AuthorId, Hash};
 use crate::record::item::Item;
 use crate::trust::Trust;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
 
@@ -52,6 +53,19 @@ impl Replica {
             Box::new(self.read(author, shelf, &self.trust, self.bank_time(author.bank)))
         });
         Some(known)
+    }
+
+    /// What is known about an author, to be looked at once: one that is not in memory is read, and
+    /// not kept there.
+    pub fn peek(&self, author: &AuthorId, shelf: &dyn Shelf) -> Option<Cow<'_, Author>> {
+        let slot = self.slots.get(author)?;
+        Some(match slot.resident() {
+            Some(known) => Cow::Borrowed(known),
+            None => {
+                let bank_time = self.bank_time(author.bank);
+                Cow::Owned(self.read(author, shelf, &self.trust, bank_time))
+            }
+        })
     }
 
     /// Shows every author in order. One that is not in memory is read, shown and dropped.

@@ -250,7 +250,7 @@ impl Session {
     /// Where own authors lie that have something to send.
     pub(super) fn own_positions(&self, replica: &Replica, shelf: &dyn Shelf) -> Vec<u64> {
         let sends = |id: &&AuthorId| {
-            replica.author(id, shelf).is_some_and(|known| known.entries().next().is_some())
+            replica.peek(id, shelf).is_some_and(|known| known.entries().next().is_some())
         };
         let own = self.config.own.iter().filter(sends).take(super::message::OWN_NAMED_MAX);
         own.map(|id| replica.positions().of(id)).collect()
@@ -275,13 +275,13 @@ impl Session {
         for (id, _) in replica.authors_in(range) {
             looks += 1;
             let Some((index, vector)) = by_tag.remove(&self.keys.author(id)) else { continue };
-            let Some(author) = replica.author(id, shelf) else { continue };
+            let Some(author) = replica.peek(id, shelf) else { continue };
             let Some(theirs) = vector.held else {
                 self.add_work(Work::All(*id), *id);
                 continue;
             };
             let own = self.config.own.contains(id);
-            let compared = have::compare(author, *id, &self.keys, &theirs, own);
+            let compared = have::compare(&author, *id, &self.keys, &theirs, own);
             let want = Want { index, ..compared.want };
             if !want.is_empty() {
                 self.wants.push(want);

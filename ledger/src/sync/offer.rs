@@ -31,7 +31,7 @@ fn no_bank(bank: BankNumber) -> BankVector {
 
 /// The freeze and proof of an author, behind the grants that certify it.
 fn evidence_items(replica: &Replica, shelf: &dyn Shelf, id: AuthorId, due: &mut Vec<Due>) {
-    let Some(author) = replica.author(&id, shelf) else { return };
+    let Some(author) = replica.peek(&id, shelf) else { return };
     for held in author.grants() {
         let order = u32::from(held.serial.0);
         due.push((Rank::EvidenceGrant, order, Key::Grant(id, held.serial)));

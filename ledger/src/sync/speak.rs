@@ -105,16 +105,16 @@ impl Session {
                 Work::Wanted(_, told) => told.author,
             };
             let own = self.config.own.contains(&id);
-            let Some(author) = replica.author(&id, shelf) else { continue };
+            let Some(author) = replica.peek(&id, shelf) else { continue };
             match work {
-                Work::All(_) => have::all(author, id, own, &mut due),
+                Work::All(_) => have::all(&author, id, own, &mut due),
                 Work::Lacking(_, theirs) => {
-                    due = have::compare(author, id, &self.keys, &theirs, own).due;
+                    due = have::compare(&author, id, &self.keys, &theirs, own).due;
                 }
                 Work::Entries(_, theirs) => {
-                    have::entries(author, id, &self.keys, &theirs, own, &mut due);
+                    have::entries(&author, id, &self.keys, &theirs, own, &mut due);
                 }
-                Work::Wanted(want, told) => have::wanted(author, id, &want, &told, own, &mut due),
+                Work::Wanted(want, told) => have::wanted(&author, id, &want, &told, own, &mut due),
             }
             self.add_due(due);
         }
@@ -167,8 +167,8 @@ impl Session {
             }
             let mut vectors = Vec::new();
             while let Some((_, author, id)) = self.asks.pop_front_if(|(of, ..)| *of == range) {
-                let known = id.and_then(|id| Some((id, replica.author(&id, shelf)?)));
-                let known = known.map(|(id, author)| (id, held(author, &self.keys)));
+                let known = id.and_then(|id| Some((id, replica.peek(&id, shelf)?)));
+                let known = known.map(|(id, author)| (id, held(&author, &self.keys)));
                 self.told.push(known.as_ref().map(|(id, held)| Told::of(*id, held)));
                 vectors.push(Vector { author, held: known.map(|(_, held)| held) });
                 if self.told.len() >= VECTORS_PER_TURN_MAX {
