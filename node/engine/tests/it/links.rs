@@ -2,7 +2,10 @@
 
 use crate::bank::{author, sealing};
 use crate::world::{Over, World};
-use hundi_engine::limits::{LINKS_MAX, MISBEHAVIOUR_MAX, STRANGER_ITEM_MS, STRANGER_ITEMS_MAX};
+use hundi_engine::limits::{
+    LINKS_MAX, MISBEHAVIOUR_MAX, STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, STRANGER_SCAN_MIN,
+    STRANGER_SCANS_PER_MINUTE,
+};
 use hundi_engine::{Config, Event, Input, LinkId};
 
 #[test]
@@ -136,4 +139,37 @@ fn a_stranger_gets_others_entries_under_a_budget_only() {
     assert!(got(&world, stranger) <= STRANGER_ITEMS_MAX as usize + earned);
     world.pass(600);
     assert_eq!(got(&world, stranger), held, "the rest in time");
+}
+
+/// Every comparison walks over a part of what is held, and it is the peer that asks for it.
+#[test]
+fn a_stranger_has_a_share_of_comparisons_and_no_more() {
+    let mut world = World::new();
+    let device = world.add(1, 0);
+    let grants = (50..110).map(|seed| world.bank.grant(author(seed), sealing(seed), 0, 0));
+    let grants: Vec<_> = grants.collect();
+    let items = grants.into_iter().map(|grant| world.bank.granted(grant)).collect();
+    world.publish(device, items);
+    let link = LinkId(1_000);
+    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+    world.input(device, up);
+    let core = world.devices[device].engine.replica().core_len() as u64;
+    // An opening with a value of nothing that is held here.
+    let open = [&[1][..], &[9; 8]].concat();
+    let answered = |world: &mut World| {
+        (0..2_000)
+            .filter(|_| {
+                world.input(device, Input::Message { link, bytes: open.clone() });
+                world.devices[device].engine.peers()[0].syncing
+            })
+            .count() as u64
+    };
+    let share = STRANGER_SCANS_PER_MINUTE * STRANGER_SCAN_MIN / core;
+    let first = answered(&mut world);
+    assert!((share - 2..=share + 2).contains(&first), "{first} of about {share}");
+    assert!(answered(&mut world) <= 2, "nothing is left");
+    world.now_ms += 30_000;
+    let later = answered(&mut world);
+    assert!((share / 2 - 2..=share / 2 + 2).contains(&later), "{later} half a minute later");
+    assert_eq!(world.devices[device].engine.peers().len(), 1, "it is nobody's fault");
 }
