@@ -65,6 +65,7 @@ impl Session {
             Message::Have(range, vectors) => self.take_vectors(range, vectors, replica, shelf)?,
             Message::Wants(wants) => self.take_wants(&wants),
             Message::More(stream, next, estimate) => {
+                let estimate = estimate.map(|estimate| *estimate);
                 self.take_more(stream, usize::from(next), estimate, replica, shelf)?;
             }
             Message::Ranges(buckets) => self.take_ranges(&buckets, replica)?,

@@ -10,6 +10,7 @@ use crate::codec::{self, DecodeError, List};
 use crate::id::BankNumber;
 use crate::limits::CERTIFICATES_PER_BANK_MAX;
 use crate::replica::range::Range;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -115,7 +116,7 @@ pub(super) enum Message {
     /// Tag 6: symbols of a stream, from the one with that number on.
     Symbols(Stream, u16, Vec<Symbol>),
     /// Tag 7: so many symbols of a stream did not tell what differs.
-    More(Stream, u16, Option<Estimate>),
+    More(Stream, u16, Option<Box<Estimate>>),
     /// Tag 8: tags of cached items that the sender offers.
     Cache(List<u64, PER_MESSAGE_MAX>),
     /// Tag 9: tags of offered items that the sender wants.
@@ -192,7 +193,8 @@ impl Message {
             Message::More(stream, next, estimate) => {
                 put_stream(stream, &mut bytes);
                 bytes.extend_from_slice(&next.to_le_bytes());
-                if let Some(Estimate { sketch, own }) = estimate {
+                if let Some(estimate) = estimate {
+                    let Estimate { sketch, own } = &**estimate;
                     bytes.extend_from_slice(sketch);
                     own.iter().for_each(|place| bytes.extend_from_slice(&place.to_be_bytes()));
                 }
@@ -279,7 +281,7 @@ fn take_more(mut reader: Reader<'_>) -> Result<Message, DecodeError> {
     if own.len() > OWN_NAMED_MAX {
         return Err(DecodeError::NotCanonical);
     }
-    Ok(Message::More(stream, next, Some(Estimate { sketch, own })))
+    Ok(Message::More(stream, next, Some(Box::new(Estimate { sketch, own }))))
 }
 
 fn take_scope(mut reader: Reader<'_>) -> Result<Message, DecodeError> {

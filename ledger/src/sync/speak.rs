@@ -16,6 +16,7 @@ use crate::codec::List;
 use crate::id::{AuthorId, Hash};
 use crate::replica::range::Range;
 use crate::replica::{Key, Replica, Shelf};
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -191,7 +192,9 @@ impl Session {
                 let own = own.into_iter().map(|position| (position >> 48) as u16).collect();
                 Estimate { sketch: self.sketch(replica, whole), own }
             });
-            outs.push(Out::Send(Message::More(stream, next as u16, estimate).encode()));
+            outs.push(Out::Send(
+                Message::More(stream, next as u16, estimate.map(Box::new)).encode(),
+            ));
         }
     }
 
