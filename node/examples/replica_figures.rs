@@ -204,7 +204,7 @@ fn measure(world: &World, dir: &Path, authors: usize, entries: usize) -> anyhow:
     println!("store opened in {:?} ({:?}), {}", started.elapsed(), report.index, resident()?);
     let banks = store.values(&subject_bytes(&Subject::Bank(BANK)))?;
     let banks = banks.into_iter().map(|(_, item)| item).collect();
-    let mut opening = Opening::new(world.network.clone(), banks);
+    let mut opening = Opening::new(&Config::default(), world.network.clone(), None, banks);
     store.for_each_of(STATE, |key, value| opening.state(key, value))?;
     anyhow::ensure!(opening.is_complete(), "summaries are missing");
     let shelf = OnDisk(store);

@@ -38,7 +38,7 @@ enum Command {
         bank: u16,
     },
     /// Run the device's daemon until interrupted.
-    Run(NetworkArgs),
+    Run(run::RunArgs),
     /// Print this device's author and sealing key: what the bank needs to enrol it.
     Id,
     /// Ask for money: prints a link and a QR code for the payer to scan.

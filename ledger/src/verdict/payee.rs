@@ -295,7 +295,8 @@ fn check_position(case: &Case<'_>, author: &Author) -> Result<(), Exit> {
         .checkpoint_in_effect(case.replica.trust())
         .and_then(|held| held.frontier)
         .is_some_and(|frontier| Some(frontier.sequence) == before);
-    let held = || author.entries().any(|it| it.id == previous && Some(it.sequence()) == before);
+    let held =
+        || author.carried().iter().any(|it| it.id == previous && Some(it.sequence()) == before);
     if sent || frontier || held() {
         return Ok(());
     }

@@ -37,6 +37,9 @@ pub struct Config {
     /// Whether to prove the author's key on every link. Peers then know who is near, and give
     /// others' entries without a budget.
     pub prove_links: bool,
+    /// What a device with a small budget keeps of others: the payments of one in 2ⁿ authors, its own
+    /// among them; 0 for those of all. Freezes and proofs are kept of everybody.
+    pub scope_bits: u8,
     /// Whether to report, with [`Event::Intake`], what a bank wants although no relay carries it.
     pub intake: bool,
     /// Authors kept in memory between calls; the others are read when they are asked for.
@@ -48,6 +51,7 @@ impl Default for Config {
         Self {
             sync_interval_ms: SYNC_INTERVAL_MS,
             prove_links: true,
+            scope_bits: 0,
             intake: false,
             resident_authors: RESIDENT_AUTHORS_MAX,
         }

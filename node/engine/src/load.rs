@@ -3,7 +3,7 @@
 //! what the store holds beyond it is let go with the first persist. The usual start is `open.rs`.
 
 use crate::engine::{Config, Engine, Keys};
-use crate::open::{is_summary_in, is_summary_or_mark};
+use crate::open::{is_summary_in, is_summary_or_mark, new_replica};
 use crate::wallet::Wallet;
 use crate::wallet::record::{self, OpenRequest, Record};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use hundi_ledger::id::AuthorId;
 use hundi_ledger::log::Log;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
-use hundi_ledger::replica::{Change, Key, Replica, Shelf};
+use hundi_ledger::replica::{Change, Key, Shelf};
 use thiserror::Error;
 
 /// Why an engine cannot be loaded. The store is damaged or belongs to somebody else.
@@ -61,7 +61,8 @@ impl Engine {
         let (summaries, state): (Vec<_>, Vec<_>) =
             state.into_iter().partition(|(key, _)| is_summary_or_mark(key));
         let (wallet, faults) = load_state(keys, state)?;
-        let mut replica = Replica::new(network);
+        let author = wallet.as_ref().map(|wallet| wallet.keys.author);
+        let mut replica = new_replica(&config, network, author);
         // Bank time comes last, so that nothing depends on the order of what it lets lapse.
         decoded.sort_by_key(rank);
         let mut held = BTreeSet::new();

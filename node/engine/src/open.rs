@@ -12,10 +12,12 @@ use crate::step::Step;
 use crate::wallet::record::Record;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use hundi_ledger::codec;
 use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::key::{subject_bytes, subject_from_bytes};
+use hundi_ledger::replica::range::{Positions, Range};
 use hundi_ledger::replica::{Change, Key, Replica, Shelf};
 
 const SUMMARY_PREFIX: &[u8] = b"author/";
@@ -33,9 +35,15 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Begins with the stored items about banks: certificates and bulletins.
-    pub fn new(network: Network, banks: Vec<Vec<u8>>) -> Self {
-        let mut replica = Replica::new(network);
+    /// Begins with the stored items about banks: certificates and bulletins. `config` and `author`,
+    /// whose device this is, say what is kept of others.
+    pub fn new(
+        config: &Config,
+        network: Network,
+        author: Option<AuthorId>,
+        banks: Vec<Vec<u8>>,
+    ) -> Self {
+        let mut replica = new_replica(config, network, author);
         let id = replica.network();
         let rank = |bytes: &Vec<u8>| {
             let item = Item::decode(&id, bytes).ok()?;
@@ -58,7 +66,7 @@ impl Opening {
     /// Takes one part of the engine's own state, in any order.
     pub fn state(&mut self, key: &[u8], bytes: &[u8]) {
         if key == MARK_KEY {
-            self.marked = bytes == [MARK];
+            self.marked = bytes == codec::encode(&mark(&self.replica));
         } else if is_summary_key(key) {
             let restored = author_of(key).map(|author| self.replica.restore(author, bytes).is_ok());
             self.sound &= restored == Some(true);
@@ -129,7 +137,7 @@ impl Engine {
             step.write_summary(summary_key(&author), summary);
         }
         if !self.summarised && !self.replica.has_summaries() && step.has_writes() {
-            step.put_state(MARK_KEY.to_vec(), &MARK);
+            step.put_state(MARK_KEY.to_vec(), &mark(&self.replica));
             self.summarised = true;
         }
     }
@@ -138,6 +146,19 @@ impl Engine {
     pub(crate) fn owes_summaries(&self) -> bool {
         !self.summarised && self.replica.has_summaries()
     }
+}
+
+/// A replica that keeps what the configuration says. The scope of a device with a small budget is
+/// the one in which its own author lies, so that its own log is a part of what it agrees on.
+pub(crate) fn new_replica(config: &Config, network: Network, author: Option<AuthorId>) -> Replica {
+    let position = author.map_or(0, |author| Positions::new(&network.id()).of(&author));
+    let scope = Range::around(config.scope_bits, position);
+    Replica::scoped(network, scope, author.into_iter().collect())
+}
+
+/// What the mark says: how summaries are spelled, and of which scope they are.
+fn mark(replica: &Replica) -> (u8, u8, u64) {
+    (MARK, replica.scope().bits(), replica.scope().first())
 }
 
 /// Whether a part of the state is the mark or a summary.

@@ -9,14 +9,26 @@ use hundi_node::home::Home;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-pub(super) fn run(home: &Home, args: NetworkArgs) -> Result<Report, Failure> {
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// For a device with little room: carry the payments of one in 2^N people only, your own among
+    /// them, instead of everybody's. Warnings about cheats are kept of everybody.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=16))]
+    scope_bits: u8,
+}
+
+pub(super) fn run(home: &Home, args: RunArgs) -> Result<Report, Failure> {
     hundi_node::telemetry::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Failure::lacks)?;
     runtime.block_on(serve(home, args))
 }
 
-async fn serve(home: &Home, args: NetworkArgs) -> Result<Report, Failure> {
+async fn serve(home: &Home, args: RunArgs) -> Result<Report, Failure> {
+    let RunArgs { network: args, scope_bits } = args;
     let keys = device::keys(home)?;
     let identity = api::Identity { author: keys.author, sealing: keys.sealing.public() };
     let network = home.network()?;
@@ -27,7 +39,7 @@ async fn serve(home: &Home, args: NetworkArgs) -> Result<Report, Failure> {
         listen: args.listen,
         mdns: !args.no_mdns,
         reach: args.reach.map(|list| list.into_iter().collect()),
-        engine: hundi_engine::Config::default(),
+        engine: hundi_engine::Config { scope_bits, ..hundi_engine::Config::default() },
     };
     let listener = TcpListener::bind(args.api).await;
     let listener = listener

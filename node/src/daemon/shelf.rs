@@ -117,7 +117,8 @@ pub(super) fn open_engine(
             let values = store.values(&subject_bytes(&Subject::Bank(bank.number)))?;
             banks.extend(values.into_iter().map(|(_, item)| item));
         }
-        let mut opening = Opening::new(network.clone(), banks);
+        let mut opening =
+            Opening::new(&config, network.clone(), keys.as_ref().map(|keys| keys.author), banks);
         store.for_each_of(STATE_SUBJECT, |key, value| opening.state(key, value))?;
         if opening.is_complete() {
             return Ok(opening.finish(config, keys, &Overlay::new(Arc::clone(store)))?);

@@ -1,7 +1,7 @@
 //! One device under test: an engine, its store, and a driver that keeps the contract and checks
 //! that the engine does.
 
-use crate::bank::{Bank, keys};
+use crate::bank::{Bank, author, keys};
 use hundi_engine::limits::OUTPUTS_MAX;
 use hundi_engine::{
     Answer, Config, Engine, Event, Input, LinkId, Opening, Output, Payload, Verdict, Write,
@@ -34,7 +34,7 @@ impl Store {
     /// full must be the same.
     pub fn open(&self, bank: &Bank, seed: Option<u8>, config: &Config) -> Engine {
         let loaded = self.load(bank, seed, config);
-        let Some(opening) = self.opening(bank) else { return loaded };
+        let Some(opening) = self.opening(bank, seed, config) else { return loaded };
         let opened = opening.finish(config.clone(), seed.map(keys), self).unwrap();
         let (one, other) = (loaded.replica(), opened.replica());
         assert_eq!(one.head_fingerprint(&[1; 32]), other.head_fingerprint(&[1; 32]));
@@ -55,10 +55,11 @@ impl Store {
     }
 
     /// What opens the engine from summaries, if all of them are there.
-    pub fn opening(&self, bank: &Bank) -> Option<Opening> {
+    pub fn opening(&self, bank: &Bank, seed: Option<u8>, config: &Config) -> Option<Opening> {
         let about_banks = |key: &&Key| matches!(key.subject(), Subject::Bank(_));
         let banks = self.items.keys().filter(about_banks).map(|key| self.items[key].clone());
-        let mut opening = Opening::new(bank.network.clone(), banks.collect());
+        let mut opening =
+            Opening::new(config, bank.network.clone(), seed.map(author), banks.collect());
         self.state.iter().for_each(|(key, bytes)| opening.state(key, bytes));
         opening.is_complete().then_some(opening)
     }

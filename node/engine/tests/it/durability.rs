@@ -221,11 +221,13 @@ fn a_store_without_summaries_is_loaded_in_full_and_has_them_afterwards() {
     ];
     for state in states {
         let store = Store { state, ..left.clone() };
-        assert!(store.opening(&world.bank).is_none());
+        assert!(store.opening(&world.bank, None, &Config::default()).is_none());
         let loaded = world.add_with(None, Config::default(), store);
         world.input(loaded, Input::Tick);
         assert_eq!(world.devices[loaded].store.state, with);
-        assert!(world.devices[loaded].store.opening(&world.bank).is_some());
+        assert!(
+            world.devices[loaded].store.opening(&world.bank, None, &Config::default()).is_some()
+        );
         world.crash(loaded);
         assert_eq!(world.devices[loaded].engine.digest(), world.devices[relay].engine.digest());
     }

@@ -10,4 +10,5 @@ mod evidence;
 mod links;
 mod outcomes;
 mod payments;
+mod scopes;
 mod world;

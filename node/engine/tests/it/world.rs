@@ -76,6 +76,11 @@ impl World {
         // Every other device drops all it can from memory after every call: nobody can tell.
         let keep = if seed.is_multiple_of(2) { 0 } else { RESIDENT_AUTHORS_MAX };
         let config = Config { resident_authors: keep, ..Config::default() };
+        self.add_as(seed, limit, config)
+    }
+
+    /// [`World::add`] with a configuration.
+    pub fn add_as(&mut self, seed: u8, limit: u64, config: Config) -> usize {
         let device = self.add_with(Some(seed), config, Store::default());
         let mut items = vec![self.bank.certificate()];
         let enrol = self.bank.grant(author(seed), sealing(seed), 0, 0);
