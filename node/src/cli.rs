@@ -7,7 +7,7 @@ mod wallet;
 
 use clap::{Parser, Subcommand};
 use hundi_node::client::Client;
-use hundi_node::command_line::{Failure, NetworkArgs, Report, default_dir};
+use hundi_node::command_line::{Failure, Report, default_dir};
 use hundi_node::home::{Home, HomeError};
 use std::path::PathBuf;
 use std::time::Duration;
