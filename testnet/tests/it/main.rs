@@ -5,5 +5,6 @@
 
 mod bench;
 mod demo;
+mod frames;
 mod kill;
 mod sync_peer;
