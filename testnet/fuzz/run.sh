@@ -17,6 +17,11 @@ found=$built/fuzz/$target
 failures=$built/fuzz/$target-failures
 mkdir -p "$found" "$failures"
 
+# Words that mutation does not find by itself, where a target has a list of them.
+if [ -f "$here/$target.dict" ]; then
+    set -- -dict="$here/$target.dict" "$@"
+fi
+
 # Without these flags libFuzzer is blind. The wrapper gives them to the crates of the workspace
 # alone: what they stand on, build scripts and macros are compiled as always, and only once.
 export HUNDI_FUZZ_FLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

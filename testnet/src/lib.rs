@@ -2,7 +2,8 @@
 //!
 //! [`demo`] is the living mesh that one command shows; [`bench`] measures what a sync session costs
 //! beside its peers; [`process`] starts, stops and kills the real
-//! binaries that [`paths`] finds, and [`answers`] is what they say. Nothing here decides what is
+//! binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
+//! round: our side of a session, for somebody else to judge or to be judged by. Nothing here decides what is
 //! right about money: it compares what the programs say with what a script says must come out.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -12,3 +13,4 @@ pub mod bench;
 pub mod demo;
 pub mod paths;
 pub mod process;
+pub mod sync_peer;

@@ -1,6 +1,6 @@
-//! The command line `hundi-testnet`: shows a living mesh on one machine. Exit status: 0 every
-//! expectation held, 1 one did not, 2 wrong usage, 3 something is missing on this machine, 130 a
-//! person interrupted.
+//! The command line `hundi-testnet`: shows a living mesh on one machine, measures, and is one side
+//! of a session for other implementations. Exit status: 0 every expectation held, 1 one did not, 2
+//! wrong usage, 3 something is missing on this machine, 130 a person interrupted.
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +8,7 @@ use hundi_testnet::bench::report::Report;
 use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::process::interrupt;
+use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,7 +41,33 @@ enum Command {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// One side of a sync session on standard input and output, to try another implementation
+    /// against.
+    ///
+    /// One process is one node. Commands come in as lines, and every line gets an answer, whose
+    /// last line is a full stop. Bytes are lowercase hexadecimal, and there is one space between
+    /// two fields. Exit status 0 when the input ends; what is wrong with a line is an answer that
+    /// begins with `error`.
+    #[command(after_help = SYNC_PEER_LINES)]
+    SyncPeer,
 }
+
+/// The lines of `sync-peer`; docs/how-to/test-another-sync.md has the rest.
+const SYNC_PEER_LINES: &str = "\
+Lines:
+  network HEX          the network definition; comes first, once
+  own HEX              an author of this node (34 bytes); before the first item
+  scope BITS [HEX]     keep the core of this range only; before the first item
+  item HEX             take an item; answers `taken STATUS`
+  open initiator|responder HANDSHAKEHASH [force] [differs]
+                       open a session; answers `message HEX` for each message to send
+  message HEX          a message of the other side; answers `message HEX`, `taken STATUS`,
+                       and in the end `done true` or `done false`
+  digest               answers `digest HEX`, of the core
+  items                answers `item HEX` for each item held
+  quit
+
+docs/how-to/test-another-sync.md describes them to the byte.";
 
 #[derive(Debug, Subcommand)]
 enum Bench {
@@ -95,13 +122,27 @@ struct DemoArgs {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    if let Err(error) = listen_for_interrupts() {
+    // One side of a session has nothing to stop on the way out: an interrupt simply ends it.
+    if !matches!(command, Command::SyncPeer)
+        && let Err(error) = listen_for_interrupts()
+    {
         eprintln!("hundi-testnet: cannot wait for signals: {error}");
         return ExitCode::from(EXIT_LACKS);
     }
     match command {
         Command::Demo(args) => demo(args),
         Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
+        Command::SyncPeer => sync_peer(),
+    }
+}
+
+fn sync_peer() -> ExitCode {
+    match sync_peer::run(std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hundi-testnet: {error}");
+            ExitCode::from(EXIT_LACKS)
+        }
     }
 }
 

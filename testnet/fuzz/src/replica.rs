@@ -14,7 +14,7 @@ const REPLICAS: usize = 3;
 const ACTIONS_MAX: usize = 96;
 
 /// A store in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory(pub(crate) BTreeMap<Key, Vec<u8>>);
 
 impl Shelf for Memory {
@@ -28,6 +28,7 @@ impl Shelf for Memory {
 }
 
 /// A replica and what it asked to be stored.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) shelf: Memory,

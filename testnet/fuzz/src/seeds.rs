@@ -1,6 +1,7 @@
 //! Well-formed inputs of every target, from which a fuzzer starts. The example `seeds` writes them.
 
-use crate::replica::Node;
+mod session;
+
 use crate::world;
 use hundi_ledger::body::{GrantRequest, Plaintext, Refund};
 use hundi_ledger::codec::{List, Text, encode};
@@ -10,9 +11,7 @@ use hundi_ledger::offer::Offer;
 use hundi_ledger::record::VERSION;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
-use hundi_ledger::replica::Shelf;
 use hundi_ledger::request::PaymentRequest;
-use hundi_ledger::sync::{Config, Out, Session, TAG_ITEM};
 use hundi_transport_libp2p::opening::{self, Opening};
 use hundi_transports::{container, frame, signal};
 
@@ -45,7 +44,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("offer", offers(&items)),
         ("request", requests()),
         ("replica", actions),
-        ("session", sessions()),
+        ("session", session::sessions()),
         ("engine", crate::engine::seeds()),
         ("frame", vec![frames(), frames()[..20].to_vec()]),
         ("signal", signals()),
@@ -127,46 +126,6 @@ fn offers(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
             Offer { records: records.clone(), previous, entry: list(bytes) }.encode()
         })
         .collect()
-}
-
-/// What an empty node and a full one say to each other, as either of them hears it.
-fn sessions() -> Vec<Vec<u8>> {
-    let full = world::full_node();
-    let empty = Node::new(world::world());
-    [(full, &empty), (&empty, full)]
-        .map(|(one, other)| heard(one, other))
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-fn heard(one: &Node, other: &Node) -> [Vec<u8>; 2] {
-    let nodes = [one, other];
-    let config = || Config { others_items_max: 100, ..Config::default() };
-    let (first, outs) = Session::open(true, &[7; 32], &one.replica, &one.shelf, config());
-    let (second, _) = Session::open(false, &[7; 32], &other.replica, &other.shelf, config());
-    let mut sessions = [first, second];
-    // What each side heard: whether it opened, then its peer's messages.
-    let mut heard = [vec![0x80], vec![0x81]];
-    let mut waiting: Vec<(usize, Out)> = outs.into_iter().map(|out| (0, out)).collect();
-    while !waiting.is_empty() {
-        let (from, out) = waiting.remove(0);
-        let message = match out {
-            Out::Send(message) => message,
-            Out::SendItem(key) => {
-                [&[TAG_ITEM], &nodes[from].shelf.item(&key).unwrap_or_default()[..]].concat()
-            }
-            Out::Received(_) | Out::Done { .. } => continue,
-        };
-        let to = 1 - from;
-        let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
-        heard[to].extend(length.to_le_bytes());
-        heard[to].extend(&message);
-        let outs =
-            sessions[to].handle(&message, &nodes[to].replica, &nodes[to].shelf).unwrap_or_default();
-        waiting.extend(outs.into_iter().map(|out| (to, out)));
-    }
-    heard
 }
 
 fn frames() -> Vec<u8> {

@@ -18,6 +18,7 @@ use hundi_ledger::record::{BankRecord, Record, VERSION, sign};
 use hundi_ledger::seal::{self, SealingSecret, Shared};
 use hundi_ledger::sign::SecretKey;
 use hundi_ledger::trust::{Trust, VerifiedItem};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// The network, its trust, and every item that the replica target may choose.
@@ -25,6 +26,10 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) trust: Trust,
     pub(crate) pool: Vec<(Vec<u8>, VerifiedItem)>,
+    /// The items of [`CROWD`] authors who are nobody in particular, by author.
+    pub(crate) crowd: Vec<Vec<(Vec<u8>, VerifiedItem)>>,
+    /// What verifies once its certificate is held, by its bytes.
+    pub(crate) verified: BTreeMap<Vec<u8>, VerifiedItem>,
     pub(crate) payer: AuthorId,
     pub(crate) bank_and_payer: Shared,
     pub(crate) bank_and_payee: Shared,
@@ -36,6 +41,10 @@ const ONLINE: u8 = 2;
 /// Seeds of the two authors.
 pub(crate) const PAYER: u8 = 10;
 pub(crate) const PAYEE: u8 = 11;
+/// How many more there are: enough for sessions to cut their streams into ranges.
+pub(crate) const CROWD: u8 = 96;
+/// The seed of the first of them.
+const CROWD_FIRST: u8 = 0x20;
 
 /// The world, the same in every process.
 pub(crate) fn world() -> &'static World {
@@ -157,9 +166,13 @@ impl Maker {
 
     /// Signs an entry and returns its hash.
     fn entry(&mut self, header: Header, body: Vec<u8>) -> Option<Hash> {
-        let header = Header { body_hash: body_hash(&self.network, &body), ..header };
         let byte = if header.author == author(PAYER) { PAYER } else { PAYEE };
-        let entry = Entry::sign(&self.network, header, body, &key(byte)).ok()?;
+        self.entry_by(byte, header, body)
+    }
+
+    fn entry_by(&mut self, who: u8, header: Header, body: Vec<u8>) -> Option<Hash> {
+        let header = Header { body_hash: body_hash(&self.network, &body), ..header };
+        let entry = Entry::sign(&self.network, header, body, &key(who)).ok()?;
         let id = entry.id();
         self.items.push(Item::Entry(entry.into_inner()));
         Some(id)
@@ -241,15 +254,22 @@ fn build() -> Option<World> {
             trust.insert(trust.verify_certificate(record.clone()).ok()?);
         }
     }
-    let pool: Option<Vec<_>> = maker
-        .items
-        .into_iter()
-        .map(|item| Some((item.encode(), trust.verify(item).ok()?)))
-        .collect();
+    let verify = |items: Vec<Item>| -> Option<Vec<_>> {
+        items.into_iter().map(|item| Some((item.encode(), trust.verify(item).ok()?))).collect()
+    };
+    let pool = verify(core::mem::take(&mut maker.items))?;
+    let mut crowd = Vec::new();
+    for at in 0..CROWD {
+        somebody(&mut maker, CROWD_FIRST + at)?;
+        crowd.push(verify(core::mem::take(&mut maker.items))?);
+    }
+    let verified = pool.iter().chain(crowd.iter().flatten()).cloned().collect();
     Some(World {
         network,
         trust,
-        pool: pool?,
+        pool,
+        crowd,
+        verified,
         payer: author(PAYER),
         bank_and_payer: shared(ONLINE, PAYER)?,
         bank_and_payee: shared(ONLINE, PAYEE)?,
@@ -280,6 +300,16 @@ fn money(maker: &mut Maker) -> Option<()> {
     maker.entry(header(PAYER, Kind::DOCUMENT, 0, none, 1, (0, 0)), vec![9])?;
     maker.entry(header(PAYER, pay, 9, elsewhere, 2, (40, 60)), vec![10])?;
     maker.checkpoint(PAYER, 3, Some((2, elsewhere)))
+}
+
+/// An author that is enrolled; every second one has signed an entry.
+fn somebody(maker: &mut Maker, who: u8) -> Option<()> {
+    maker.grant(who, 0, 1, 90_000)?;
+    if who.is_multiple_of(2) {
+        let header = header(who, Kind::REFUND, 0, Hash([0; 32]), 0, (0, 0));
+        maker.entry_by(who, header, vec![1])?;
+    }
+    Some(())
 }
 
 fn sealed(maker: &Maker, who: u8) -> Option<Vec<u8>> {
