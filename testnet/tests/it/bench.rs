@@ -40,6 +40,11 @@ fn one_run_measures_every_case_and_says_what_held() {
     assert_eq!(report["ok"], held);
     for one in expectations {
         assert_eq!(one["held"], number(one, "measured") <= number(one, "limit"), "{one}");
+        // Bytes, trips and what became of things are the same on every machine; times are not.
+        let name = one["name"].as_str().unwrap();
+        let certain =
+            ["bytes", "trips", "equal", "hold", "gain"].iter().any(|it| name.contains(it));
+        assert!(!certain || name.contains("memory") || one["held"] == true, "{one}");
     }
 
     let cases = report["cases"].as_array().unwrap();
@@ -48,7 +53,10 @@ fn one_run_measures_every_case_and_says_what_held() {
         assert_eq!(case["unequal"], 0, "{case}");
         check_figures(case, case);
         check_figures(&case["peers"]["negentropy"], case);
-        check_figures(&case["peers"]["automerge"], case);
+        // Blind, only the other protocols of the same rows are of interest.
+        if case["opening"] == "advertised" {
+            check_figures(&case["peers"]["automerge"], case);
+        }
         let differs = number(case, "difference") > 0;
         assert_eq!(number(case, "missing_bytes") > 0, differs, "{case}");
         assert_eq!(case["ratio_to_missing"].is_number(), differs);
@@ -58,8 +66,8 @@ fn one_run_measures_every_case_and_says_what_held() {
     }
     let walks = report["walks"].as_array().unwrap();
     assert_eq!(walks.len(), 2);
-    assert_eq!(walks[0]["converged"], true, "the villages hold everything: {}", walks[0]);
     for walk in walks {
+        assert_eq!(walk["converged"], true, "both ends hold everything: {walk}");
         assert!(number(walk, "total_bytes") > number(walk, "payload_bytes"));
         let carried = number(walk, "contacts") * number(walk, "contact_bytes");
         assert!(number(walk, "total_bytes") <= carried, "no contact carries more than it can");
