@@ -185,8 +185,11 @@ pub(super) fn run(options: &Options, report: &mut Report, progress: &Progress) -
     let sums = (device.engine().digest(), device.engine().replica().fingerprint(&[7; 32]));
     let summarise_us = thread_ns().saturating_sub(from) / 1_000;
     ensure!(sums == (device.engine().digest(), device.engine().replica().fingerprint(&[7; 32])));
-    let writers = &chosen[chosen.len().saturating_sub(DIFFERENCE)..];
-    let met = meeting::meet(&device, &next_entries(&signer, writers, 1)?)?;
+    let differing = &grouping[..grouping.len().min(DIFFERENCE)];
+    let signed = next_entries(&signer, differing, GROUP + 1)?;
+    // What comes after the entries that were applied.
+    let fresh: Vec<_> = signed.into_iter().skip(GROUP as usize).step_by(GROUP as usize + 1).collect();
+    let met = meeting::meet(&device, &fresh)?;
     let process_bytes = first.process_bytes;
     let closed = device.close();
 
