@@ -1,5 +1,6 @@
 //! An item: any record behind one tag byte, the unit that links, files and stores carry.
 
+use super::Signed;
 use super::bulletin::Bulletin;
 use super::certificate::Certificate;
 use super::checkpoint::Checkpoint;
@@ -8,7 +9,6 @@ use super::freeze::Freeze;
 use super::grant::Grant;
 use super::proof::Proof;
 use super::receipt::Receipt;
-use super::Signed;
 use crate::codec::DecodeError;
 use crate::id::{AuthorId, BankNumber, Hash, NetworkId};
 use crate::limits::ITEM_BYTES_MAX;

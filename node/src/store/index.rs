@@ -93,14 +93,7 @@ impl Page {
         let mut items = Vec::new();
         let tag = decode_items(page_key, bytes, |item| {
             let Item { key, first, segment, offset, value_bytes, deleted } = item;
-            items.push(Item {
-                key: key.to_vec(),
-                first,
-                segment,
-                offset,
-                value_bytes,
-                deleted,
-            });
+            items.push(Item { key: key.to_vec(), first, segment, offset, value_bytes, deleted });
         })?;
         Some((Page { items }, tag))
     }

@@ -32,7 +32,8 @@ impl Store {
         let segment = |id| self.segment(id);
         read_places(&places, segment, |_, found| {
             let Some(item) = items.next() else { return Ok(()) };
-            let record = found.and_then(|(segment, bytes)| read_item(segment, subject, &item, bytes));
+            let record =
+                found.and_then(|(segment, bytes)| read_item(segment, subject, &item, bytes));
             let value = match record {
                 Some(record) => Some(record.value.to_vec()),
                 // Moved by compaction or changed since the page was read, or damaged: asked alone.
@@ -80,9 +81,8 @@ impl Store {
         places.sort_unstable();
         let segment = |id: u64| segments.get(&id).cloned();
         read_places(&places, segment, |&(id, offset, _), found| {
-            let record = found.and_then(|(segment, bytes)| {
-                Record::decode(&segment.header.key, offset, bytes)
-            });
+            let record = found
+                .and_then(|(segment, bytes)| Record::decode(&segment.header.key, offset, bytes));
             match (record, segments.get(&id)) {
                 (Some(record), _) => visit(record.subject, record.key, record.value),
                 (None, None) => {

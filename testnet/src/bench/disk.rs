@@ -58,6 +58,10 @@ pub struct Disk {
     pub store_open_ms: u64,
     /// From nothing to an engine that takes inputs, milliseconds.
     pub open_ms: u64,
+    /// Processor time of it, all threads, milliseconds.
+    pub open_cpu_ms: u64,
+    /// The most that was in memory while it opened, bytes.
+    pub open_peak_bytes: u64,
     /// What the engine holds when it is open, bytes: the replica and nothing else to speak of.
     pub replica_bytes: u64,
     /// The same after it has taken entries, with the authors that it keeps at hand.
@@ -100,7 +104,13 @@ impl Disk {
                 kib(self.store_bytes),
                 kib(self.index_bytes)
             ),
-            format!("open in {} ms, {} of them the store", self.open_ms, self.store_open_ms),
+            format!(
+                "open in {} ms, {} of them the store; processor {} ms, memory at most {} KiB",
+                self.open_ms,
+                self.store_open_ms,
+                self.open_cpu_ms,
+                kib(self.open_peak_bytes)
+            ),
             format!(
                 "memory: replica {} KiB, at work {} KiB; store {} KiB; process {} KiB",
                 kib(self.replica_bytes),
@@ -188,9 +198,9 @@ pub(super) fn run(options: &Options, report: &mut Report, progress: &Progress) -
     let differing = &grouping[..grouping.len().min(DIFFERENCE)];
     let signed = next_entries(&signer, differing, GROUP + 1)?;
     // What comes after the entries that were applied.
-    let fresh: Vec<_> = signed.into_iter().skip(GROUP as usize).step_by(GROUP as usize + 1).collect();
+    let fresh: Vec<_> =
+        signed.into_iter().skip(GROUP as usize).step_by(GROUP as usize + 1).collect();
     let met = meeting::meet(&device, &fresh)?;
-    let process_bytes = first.process_bytes;
     let closed = device.close();
 
     let disk = Disk {
@@ -200,10 +210,12 @@ pub(super) fn run(options: &Options, report: &mut Report, progress: &Progress) -
         index_bytes: stats.index_bytes,
         store_open_ms: first.store_ms,
         open_ms: first.open_ms,
+        open_cpu_ms: first.cpu_ms,
+        open_peak_bytes: first.peak_bytes,
         replica_bytes,
         replica_working_bytes: closed.engine_bytes,
         store_memory_bytes: closed.store_bytes,
-        process_bytes,
+        process_bytes: first.process_bytes,
         summarise_us,
         verified_per_second: grouped.per_second(grouped.verified_ns),
         applied_grouped_per_second: grouped.per_second(grouped.applied_ns),

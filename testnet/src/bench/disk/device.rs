@@ -2,14 +2,14 @@
 //! it that the engine's writes go to.
 
 use crate::bench::measure::thread_ns;
-use crate::bench::signer::Signer;
-use crate::bench::signer::START;
+use crate::bench::signer::{START, Signer};
 use anyhow::{Context, Result, ensure};
 use hundi_node::daemon::{Overlay, open_engine};
 use hundi_node::engine::output::Published;
 use hundi_node::engine::{Answer, Command, Config, Engine, Input, Output};
 use hundi_node::store::{IndexState, Store, StoreOptions, StoreStats};
 use peak_alloc::PeakAlloc;
+use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,6 +30,10 @@ pub(super) struct Opened {
     pub(super) store_ms: u64,
     /// Until the engine was, milliseconds.
     pub(super) open_ms: u64,
+    /// Processor time until the engine was, all threads, milliseconds.
+    pub(super) cpu_ms: u64,
+    /// The most memory that was held on the way, bytes.
+    pub(super) peak_bytes: u64,
     /// Memory of the process by then, bytes.
     pub(super) process_bytes: u64,
 }
@@ -53,7 +57,9 @@ pub(super) struct Closed {
 impl Device {
     /// Opens the store in a directory, and a relay on it.
     pub(super) fn open(dir: &Path, signer: &Signer) -> Result<(Self, Opened)> {
-        let started = Instant::now();
+        PeakAlloc.reset_peak_usage();
+        let before = PeakAlloc.current_usage();
+        let (started, cpu) = (Instant::now(), process_ms());
         let elapsed_ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (store, report) = Store::open(dir, StoreOptions::default())?;
         let store_ms = elapsed_ms();
@@ -65,10 +71,15 @@ impl Device {
         let store = Arc::new(store);
         let network = signer.network().clone();
         let engine = open_engine(Config::default(), network, None, &store, true)?;
-        let open_ms = elapsed_ms();
-        let process_bytes = process_bytes()?;
+        let opened = Opened {
+            store_ms,
+            open_ms: elapsed_ms(),
+            cpu_ms: process_ms().saturating_sub(cpu),
+            peak_bytes: PeakAlloc.peak_usage().saturating_sub(before) as u64,
+            process_bytes: process_bytes()?,
+        };
         let shelf = Overlay::new(Arc::clone(&store));
-        Ok((Self { engine, shelf, store }, Opened { store_ms, open_ms, process_bytes }))
+        Ok((Self { engine, shelf, store }, opened))
     }
 
     /// Has the engine take items, all of which must be news to it, and stores what it says.
@@ -129,6 +140,12 @@ impl Device {
         let store_bytes = held(&mut || drop(store.take()));
         Closed { engine_bytes, store_bytes }
     }
+}
+
+/// Processor time of this process so far, milliseconds.
+fn process_ms() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    u64::try_from(time.tv_sec * 1_000 + time.tv_nsec / 1_000_000).unwrap_or(0)
 }
 
 /// What of this process is in memory, as the system counts it.
