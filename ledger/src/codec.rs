@@ -42,15 +42,33 @@ pub fn decode<T: BorshDeserialize + BorshSerialize>(
         return Err(DecodeError::TooLong);
     }
     let value = T::try_from_slice(bytes).map_err(|_| DecodeError::NotCanonical)?;
-    if encode(&value) != bytes {
+    let mut rest = Rest(bytes);
+    if value.serialize(&mut rest).is_err() || !rest.0.is_empty() {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
 }
 
+/// Takes only the bytes that are expected next: what is written is compared, not kept.
+struct Rest<'a>(&'a [u8]);
+
+impl Write for Rest<'_> {
+    fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> IoResult<()> {
+        Ok(())
+    }
+}
+
+/// Room that most values need: a header has 122 bytes.
+const USUAL_BYTES: usize = 128;
+
 /// The canonical bytes of a value.
 pub fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // Writing to a vector cannot fail, and no `serialize` of ours returns an error of its own.
     let written = value.serialize(&mut bytes);
     assert!(written.is_ok(), "encoding into memory failed");

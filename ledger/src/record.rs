@@ -79,9 +79,14 @@ impl<T: Record> Signed<T> {
 
     /// The bytes of the record and the signature behind it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = codec::encode(&self.record);
-        bytes.extend_from_slice(&self.signature.0);
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes);
         bytes
+    }
+
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&codec::encode(&self.record));
+        out.extend_from_slice(&self.signature.0);
     }
 
     /// Verifies the signature.

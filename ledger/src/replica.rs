@@ -382,7 +382,7 @@ impl Replica {
         };
         let status = known.place(trust, bank_time, claim);
         if status.is_new() {
-            changes.extend(put(&Item::Entry((*entry).clone())));
+            changes.extend(put(&Item::Entry(entry.into_inner())));
             self.settle(author);
         }
         Applied { status, changes, proven, fault: None }

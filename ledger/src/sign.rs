@@ -9,6 +9,7 @@
 use crate::id::{Hash, PublicKey, Signature};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use ed25519_dalek::Signer as _;
+use ed25519_zebra::VerificationKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -54,8 +55,34 @@ pub struct SignatureError;
 /// # Errors
 /// When the key is not a point or the equation does not hold.
 pub fn verify(key: &PublicKey, id: &Hash, signature: &Signature) -> Result<(), SignatureError> {
-    let key = ed25519_zebra::VerificationKey::try_from(key.0).map_err(|_| SignatureError)?;
-    key.verify(&signature.0.into(), &id.0).map_err(|_| SignatureError)
+    Verifier::default().verify(key, id, signature)
+}
+
+/// Verifies one signature after the other and remembers the point of the last key: entries come
+/// grouped by author, and finding the point takes a tenth of the time of a verification.
+#[derive(Clone, Debug, Default)]
+pub struct Verifier {
+    last: Option<(PublicKey, VerificationKey)>,
+}
+
+impl Verifier {
+    /// [`verify`], with the same verdict on everything.
+    ///
+    /// # Errors
+    /// When the key is not a point or the equation does not hold.
+    pub fn verify(
+        &mut self,
+        key: &PublicKey,
+        id: &Hash,
+        signature: &Signature,
+    ) -> Result<(), SignatureError> {
+        let point = match self.last {
+            Some((last, point)) if last == *key => point,
+            _ => VerificationKey::try_from(key.0).map_err(|_| SignatureError)?,
+        };
+        self.last = Some((*key, point));
+        point.verify(&signature.0.into(), &id.0).map_err(|_| SignatureError)
+    }
 }
 
 /// Verifies many signatures at once; the verdict is that of verifying each.

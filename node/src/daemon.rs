@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use links::Peer;
+pub use shelf::{Overlay, open_engine};
 
 /// Requests waiting for the daemon's task: callers of the local API, each waiting for its answer.
 const REQUESTS_MAX: usize = 256;

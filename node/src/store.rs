@@ -12,6 +12,7 @@ mod error;
 mod index;
 mod limits;
 mod open;
+mod read;
 mod replay;
 mod salvage;
 mod segment;
@@ -237,29 +238,6 @@ impl Store {
         Err(ReadError::IndexCorrupt { path: self.index.dir().to_path_buf() })
     }
 
-    /// Every key of a subject with its value, ascending by key.
-    pub fn values(&self, subject: &[u8]) -> Result<Values, ReadError> {
-        let mut values = Vec::new();
-        for page in index::pages(self.index.db(), Some(subject)) {
-            let (_, page, _) = page.map_err(|error| self.index_error(error))?;
-            for item in page.items.into_iter().filter(|item| item.deleted.is_none()) {
-                let bytes = index::item_bytes(subject, &item) as usize;
-                let segment = self.segment(item.segment);
-                let read = segment.as_ref().map(|segment| segment.read(item.offset, bytes));
-                let value = match (&segment, read.transpose()?.flatten()) {
-                    (Some(segment), Some(bytes)) => read_item(segment, subject, &item, &bytes)
-                        .map(|record| record.value.to_vec()),
-                    _ => None,
-                };
-                // Moved by compaction or changed since the page was read, or damaged: asked alone.
-                let value =
-                    value.map_or_else(|| self.get(subject, &item.key), |it| Ok(Some(it)))?;
-                values.extend(value.map(|value| (item.key, value)));
-            }
-        }
-        Ok(values)
-    }
-
     /// The keys of a subject that have a value, ascending.
     pub fn keys(&self, subject: &[u8]) -> Result<Vec<Vec<u8>>, ReadError> {
         let mut keys = Vec::new();
@@ -288,61 +266,6 @@ impl Store {
             last = Some(subject.to_vec());
             last.clone().map(Ok)
         })
-    }
-
-    /// Calls `visit(subject, key, value)` once for everything in the store at one moment between two batches, in the
-    /// order in which it lies on disk: the fastest way to read it all. The order means nothing else. A damaged
-    /// record ends it with an error; in salvage mode it is left out ([`Store::check`] names it).
-    pub fn for_each(&self, visit: impl FnMut(&[u8], &[u8], &[u8])) -> Result<(), ReadError> {
-        self.visit(None, visit)
-    }
-
-    /// [`Store::for_each`], of one subject: `visit(key, value)`.
-    pub fn for_each_of(
-        &self,
-        subject: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), ReadError> {
-        self.visit(Some(subject), |_, key, value| visit(key, value))
-    }
-
-    fn visit(
-        &self,
-        subject: Option<&[u8]>,
-        mut visit: impl FnMut(&[u8], &[u8], &[u8]),
-    ) -> Result<(), ReadError> {
-        let (segments, mut places) = {
-            let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut places: Vec<(u64, u64, usize)> = Vec::new();
-            for page in index::pages(self.index.db(), subject) {
-                let (page_key, page, _) = page.map_err(|error| self.index_error(error))?;
-                let subject = index::page_subject(&page_key).unwrap_or_default();
-                for item in page.items.iter().filter(|item| item.deleted.is_none()) {
-                    places.push((
-                        item.segment,
-                        item.offset,
-                        index::item_bytes(subject, item) as usize,
-                    ));
-                }
-            }
-            (self.segments.read().unwrap_or_else(PoisonError::into_inner).clone(), places)
-        };
-        places.sort_unstable();
-        for run in places.chunk_by(|a, b| a.0 == b.0) {
-            let Some(segment) = run.first().and_then(|(id, ..)| segments.get(id)) else {
-                return Err(ReadError::IndexCorrupt { path: self.index.dir().to_path_buf() });
-            };
-            let mut window = segment.window();
-            for &(_, offset, bytes) in run {
-                let record = window.get(offset, bytes)?;
-                match record.and_then(|bytes| Record::decode(&segment.header.key, offset, bytes)) {
-                    Some(record) => visit(record.subject, record.key, record.value),
-                    None if self.options.salvage => {}
-                    None => return Err(ReadError::Corrupt { path: segment.path.clone(), offset }),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Sizes, for a status page.

@@ -190,7 +190,7 @@ fn write_files(args: &SyncArgs, report: &Report) -> anyhow::Result<()> {
 }
 
 fn bench_sync(args: SyncArgs) -> ExitCode {
-    let all = || vec![Case::Sets, Case::Villages, Case::Contacts, Case::Growth];
+    let all = || vec![Case::Sets, Case::Villages, Case::Contacts, Case::Growth, Case::Disk];
     let (seeds, authors) = if args.quick { (3, 2_000) } else { (100, 100_000) };
     let options = bench::Options {
         seeds: args.seeds.unwrap_or(seeds),

@@ -1,6 +1,7 @@
 //! An entry: one signed record in one author's log. Its header is public and claims the interval
 //! (`spent_total` − `amount`, `spent_total`] of its grant; its body is sealed, or empty.
 
+use super::proof::Claim;
 use super::{SIGNATURE_BYTES, VERSION, Verified, check_version, rule};
 use crate::codec::{self, DecodeError};
 use crate::id::{AuthorId, Hash, NetworkId, Serial, Signature, hash_in};
@@ -236,36 +237,18 @@ impl Entry {
     /// # Errors
     /// When the bytes are not the one encoding of a well-formed entry.
     pub fn decode(network: &NetworkId, bytes: &[u8]) -> Result<Self, DecodeError> {
-        check_version(bytes)?;
-        if bytes.len() > ENTRY_OVERHEAD_BYTES + BODY_BYTES_MAX {
-            return Err(DecodeError::TooLong);
-        }
-        let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or(DecodeError::NotCanonical)?;
-        let (signature, body) =
-            rest.split_at_checked(SIGNATURE_BYTES).ok_or(DecodeError::NotCanonical)?;
-        let hash = body_hash(network, body);
-        let mut covered = Vec::with_capacity(HEADER_BYTES);
-        covered.extend_from_slice(head);
-        covered.extend_from_slice(&hash.0);
-        let header: Header = codec::decode(&covered, HEADER_BYTES)?;
-        let signature = Signature(signature.try_into().map_err(|_| DecodeError::NotCanonical)?);
-        let entry = Self {
-            id: hash_in(HEADER_CONTEXT, network, &[&covered]),
-            header,
-            signature,
-            body: body.to_vec(),
-        };
-        entry.check()?;
-        Ok(entry)
+        let (id, header, signature, body) = parts(network, bytes)?;
+        Ok(Self { id, header, signature, body: body.to_vec() })
     }
 
-    fn check(&self) -> Result<(), DecodeError> {
-        self.header.check()?;
-        rule(self.body.len() <= BODY_BYTES_MAX, "body too long")?;
-        if self.header.kind == Kind::CLOSE {
-            rule(self.body.is_empty(), "a close has no body")?;
-        }
-        Ok(())
+    /// What an entry claims that this node has stored, and whose it is: [`Entry::decode`] without
+    /// the body, for whoever reads many.
+    pub(crate) fn stored_claim(
+        network: &NetworkId,
+        bytes: &[u8],
+    ) -> Result<(AuthorId, Claim), DecodeError> {
+        let (id, header, ..) = parts(network, bytes)?;
+        Ok((header.author, Claim::of(&header, id)))
     }
 
     /// Signs a drafted header and its body.
@@ -281,17 +264,21 @@ impl Entry {
         rule(header.body_hash == body_hash(network, &body), "the header names its body")?;
         rule(header.author.key == key.public(), "the author signs")?;
         let id = header.id(network);
-        let entry = Self { id, signature: key.sign(&id), header, body };
-        entry.check()?;
-        Ok(Verified(entry))
+        check(&header, &body)?;
+        Ok(Verified(Self { id, signature: key.sign(&id), header, body }))
     }
 
     /// The bytes: head, signature, body.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.header.head().to_vec();
-        bytes.extend_from_slice(&self.signature.0);
-        bytes.extend_from_slice(&self.body);
+        let mut bytes = Vec::with_capacity(ENTRY_OVERHEAD_BYTES + self.body.len());
+        self.encode_to(&mut bytes);
         bytes
+    }
+
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.header.head());
+        out.extend_from_slice(&self.signature.0);
+        out.extend_from_slice(&self.body);
     }
 
     /// Verifies the author's signature.
@@ -300,6 +287,18 @@ impl Entry {
     /// When the author did not sign this header in this network.
     pub fn verify(self) -> Result<Verified<Self>, SignatureError> {
         sign::verify(&self.header.author.key, &self.id, &self.signature)?;
+        Ok(Verified(self))
+    }
+
+    /// [`Entry::verify`] with a verifier that is used for many: the verdict is the same.
+    ///
+    /// # Errors
+    /// When the author did not sign this header in this network.
+    pub fn verify_with(
+        self,
+        verifier: &mut sign::Verifier,
+    ) -> Result<Verified<Self>, SignatureError> {
+        verifier.verify(&self.header.author.key, &self.id, &self.signature)?;
         Ok(Verified(self))
     }
 
@@ -346,4 +345,35 @@ impl Entry {
     pub fn signed_header(&self) -> SignedHeader {
         SignedHeader { header: self.header.clone(), signature: self.signature }
     }
+}
+
+/// Id, header, signature and body of an entry's bytes, if they are the one encoding of a
+/// well-formed entry.
+fn parts<'a>(
+    network: &NetworkId,
+    bytes: &'a [u8],
+) -> Result<(Hash, Header, Signature, &'a [u8]), DecodeError> {
+    check_version(bytes)?;
+    if bytes.len() > ENTRY_OVERHEAD_BYTES + BODY_BYTES_MAX {
+        return Err(DecodeError::TooLong);
+    }
+    let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(DecodeError::NotCanonical)?;
+    let (signature, body) =
+        rest.split_first_chunk::<SIGNATURE_BYTES>().ok_or(DecodeError::NotCanonical)?;
+    let mut covered = [0; HEADER_BYTES];
+    covered[..HEAD_BYTES].copy_from_slice(head);
+    covered[HEAD_BYTES..].copy_from_slice(&body_hash(network, body).0);
+    let header: Header = codec::decode(&covered, HEADER_BYTES)?;
+    check(&header, body)?;
+    let id = hash_in(HEADER_CONTEXT, network, &[&covered]);
+    Ok((id, header, Signature(*signature), body))
+}
+
+fn check(header: &Header, body: &[u8]) -> Result<(), DecodeError> {
+    header.check()?;
+    rule(body.len() <= BODY_BYTES_MAX, "body too long")?;
+    if header.kind == Kind::CLOSE {
+        rule(body.is_empty(), "a close has no body")?;
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! An item: any record behind one tag byte, the unit that links, files and stores carry.
 
+use super::Signed;
 use super::bulletin::Bulletin;
 use super::certificate::Certificate;
 use super::checkpoint::Checkpoint;
@@ -8,14 +9,15 @@ use super::freeze::Freeze;
 use super::grant::Grant;
 use super::proof::Proof;
 use super::receipt::Receipt;
-use super::{Record, Signed};
 use crate::codec::DecodeError;
 use crate::id::{AuthorId, BankNumber, Hash, NetworkId};
 use crate::limits::ITEM_BYTES_MAX;
-use alloc::vec;
 use alloc::vec::Vec;
 
+const TAG_ENTRY: u8 = 7;
 const TAG_RECEIPT: u8 = 8;
+/// Room that most items need: a payment with a short memo has 282 bytes.
+const USUAL_BYTES: usize = 288;
 
 /// Any record, decoded and not yet verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +67,7 @@ impl Item {
             4 => Item::Freeze(Signed::decode(network, record)?),
             5 => Item::Bulletin(Signed::decode(network, record)?),
             6 => Item::Proof(Proof::decode(network, record)?),
-            7 => Item::Entry(Entry::decode(network, record)?),
+            &TAG_ENTRY => Item::Entry(Entry::decode(network, record)?),
             &TAG_RECEIPT => Item::Receipt(Signed::decode(network, record)?),
             other => return Err(DecodeError::Tag(*other)),
         })
@@ -76,20 +78,38 @@ impl Item {
         bytes.first() == Some(&TAG_RECEIPT)
     }
 
+    /// The bytes behind the tag, if the tag is that of an entry.
+    pub(crate) fn as_entry(bytes: &[u8]) -> Option<&[u8]> {
+        bytes.strip_prefix(&[TAG_ENTRY])
+    }
+
     /// The tag and the record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        fn signed<T: Record>(tag: u8, record: &Signed<T>) -> Vec<u8> {
-            tagged(tag, &record.encode())
-        }
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(self.tag());
         match self {
-            Item::Certificate(record) => signed(1, record),
-            Item::Grant(record) => signed(2, record),
-            Item::Checkpoint(record) => signed(3, record),
-            Item::Freeze(record) => signed(4, record),
-            Item::Bulletin(record) => signed(5, record),
-            Item::Proof(record) => tagged(6, &record.encode()),
-            Item::Entry(record) => tagged(7, &record.encode()),
-            Item::Receipt(record) => signed(TAG_RECEIPT, record),
+            Item::Certificate(record) => record.encode_to(&mut bytes),
+            Item::Grant(record) => record.encode_to(&mut bytes),
+            Item::Checkpoint(record) => record.encode_to(&mut bytes),
+            Item::Freeze(record) => record.encode_to(&mut bytes),
+            Item::Bulletin(record) => record.encode_to(&mut bytes),
+            Item::Proof(record) => bytes.extend_from_slice(&record.encode()),
+            Item::Entry(record) => record.encode_to(&mut bytes),
+            Item::Receipt(record) => record.encode_to(&mut bytes),
+        }
+        bytes
+    }
+
+    fn tag(&self) -> u8 {
+        match self {
+            Item::Certificate(_) => 1,
+            Item::Grant(_) => 2,
+            Item::Checkpoint(_) => 3,
+            Item::Freeze(_) => 4,
+            Item::Bulletin(_) => 5,
+            Item::Proof(_) => 6,
+            Item::Entry(_) => TAG_ENTRY,
+            Item::Receipt(_) => TAG_RECEIPT,
         }
     }
 
@@ -120,10 +140,4 @@ impl Item {
             Item::Receipt(record) => Subject::Author(record.signer),
         }
     }
-}
-
-fn tagged(tag: u8, record: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag];
-    bytes.extend_from_slice(record);
-    bytes
 }

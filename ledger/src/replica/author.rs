@@ -5,7 +5,7 @@ use super::{Change, Key, Status, honoured};
 use crate::id::{AuthorId, Hash, Serial};
 use crate::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW, GRANTS_PER_AUTHOR_MAX};
 use crate::record::checkpoint::Checkpoint;
-use crate::record::entry::Class;
+use crate::record::entry::{Class, Entry};
 use crate::record::freeze::Freeze;
 use crate::record::grant::Grant;
 use crate::record::item::{Item, Subject};
@@ -77,38 +77,49 @@ impl Author {
 
     /// An author as its stored items say, in whatever order they come, under the certificates and
     /// bank time under which they were stored. Entries that the records do not admit are passed
-    /// over.
+    /// over, and so is what does not decode: that is damage, which the store reports by itself.
     pub(super) fn from_stored(
         author: &AuthorId,
         outside: bool,
-        items: impl Iterator<Item = Item>,
+        items: impl Iterator<Item = Vec<u8>>,
         trust: &Trust,
         bank_time: u32,
     ) -> Self {
+        let network = trust.network().id();
         let mut known = Self::new(outside);
-        let mut claims = BTreeMap::new();
-        for item in items.filter(|item| item.subject() == Subject::Author(*author)) {
-            match item {
-                Item::Grant(record) => {
-                    let _ = known.insert_grant(Verified::stored(record));
-                }
-                Item::Checkpoint(record) => {
-                    let _ = known.insert_checkpoint(Verified::stored(record));
-                }
-                Item::Freeze(record) => {
-                    let _ = known.insert_freeze(Verified::stored(record));
-                }
-                Item::Proof(proof) => known.proof = Some(Verified::stored(proof)),
-                Item::Entry(entry) => {
-                    claims.insert(entry.id(), Claim::of(entry.header(), entry.id()));
-                }
-                Item::Receipt(_) | Item::Certificate(_) | Item::Bulletin(_) => {}
+        let mut claims: Vec<Claim> = Vec::new();
+        for bytes in items {
+            if let Some(entry) = Item::as_entry(&bytes) {
+                let claim = Entry::stored_claim(&network, entry).ok();
+                claims.extend(claim.filter(|(whose, _)| whose == author).map(|(_, claim)| claim));
+            } else if let Ok(item) = Item::decode(&network, &bytes)
+                && item.subject() == Subject::Author(*author)
+            {
+                known.take_stored(item);
             }
         }
-        for claim in claims.into_values() {
+        claims.sort_unstable_by_key(|claim| claim.id);
+        for claim in claims {
             let _ = known.place(trust, bank_time, claim);
         }
         known
+    }
+
+    /// Takes back a stored record that is no entry.
+    fn take_stored(&mut self, item: Item) {
+        match item {
+            Item::Grant(record) => {
+                let _ = self.insert_grant(Verified::stored(record));
+            }
+            Item::Checkpoint(record) => {
+                let _ = self.insert_checkpoint(Verified::stored(record));
+            }
+            Item::Freeze(record) => {
+                let _ = self.insert_freeze(Verified::stored(record));
+            }
+            Item::Proof(proof) => self.proof = Some(Verified::stored(proof)),
+            Item::Entry(_) | Item::Receipt(_) | Item::Certificate(_) | Item::Bulletin(_) => {}
+        }
     }
 
     /// The grant of that serial, whether or not it has effect.

@@ -151,11 +151,8 @@ impl Replica {
     }
 
     fn read(&self, author: &AuthorId, shelf: &dyn Shelf, trust: &Trust, bank_time: u32) -> Author {
-        let network = self.network();
-        // Receipts are listed apart. What does not decode is damage, which the store reports by
-        // itself; here it is not there.
+        // Receipts are listed apart.
         let items = shelf.items(author).into_iter().filter(|bytes| !Item::is_receipt(bytes));
-        let items = items.filter_map(|bytes| Item::decode(&network, &bytes).ok());
         Author::from_stored(author, self.is_outside(author), items, trust, bank_time)
     }
 }

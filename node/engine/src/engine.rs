@@ -16,7 +16,7 @@ use hundi_ledger::replica::author::Author;
 use hundi_ledger::replica::bank::Fault;
 use hundi_ledger::replica::{Key, Replica, Shelf};
 use hundi_ledger::seal::SealingSecret;
-use hundi_ledger::sign::SecretKey;
+use hundi_ledger::sign::{SecretKey, Verifier};
 
 /// The secrets of one author. They enter once and appear in no input, output or stored state.
 #[derive(Debug)]
@@ -102,6 +102,7 @@ pub struct Engine {
     /// When everything that waits for a verdict was judged last.
     pub(crate) judged_ms: u64,
     pub(crate) stored: Stored,
+    pub(crate) verifier: Verifier,
     last: u64,
     durable: u64,
     failed: bool,
@@ -121,6 +122,7 @@ impl Engine {
             summarised: false,
             judged_ms: 0,
             stored: Stored::default(),
+            verifier: Verifier::default(),
             last: 0,
             durable: 0,
             failed: false,

@@ -168,7 +168,7 @@ impl Engine {
         if refusal == Some(Status::MissingGrant) && !foreign && !self.is_certified(&author) {
             return Published::Uncertified;
         }
-        let Ok(entry) = entry.verify() else { return Published::Invalid };
+        let Ok(entry) = entry.verify_with(&mut self.verifier) else { return Published::Invalid };
         if foreign {
             self.stop(step);
         }

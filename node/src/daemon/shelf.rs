@@ -22,8 +22,8 @@ type Place = (Vec<u8>, Vec<u8>);
 /// Writes under one subject, by key: the number of their persist, and the value, none when deleted.
 type Writes = BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>;
 
-/// The store as the engine sees it.
-pub(super) struct Overlay {
+/// The store as the engine sees it: what is durable, and the writes that are on their way.
+pub struct Overlay {
     store: Arc<Store>,
     /// The newest write of each place that is not durable yet, with its persist's number, by
     /// subject.
@@ -31,12 +31,13 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    /// A store with nothing on its way.
+    pub fn new(store: Arc<Store>) -> Self {
         Self { store, pending: HashMap::new() }
     }
 
     /// Notes a persist that is on its way, and spells it for the store.
-    pub(super) fn add(&mut self, number: u64, writes: Vec<Write>) -> Vec<StoreWrite> {
+    pub fn add(&mut self, number: u64, writes: Vec<Write>) -> Vec<StoreWrite> {
         writes
             .into_iter()
             .map(|write| {
@@ -52,8 +53,8 @@ impl Overlay {
             .collect()
     }
 
-    /// Forgets what is durable by now.
-    pub(super) fn durable(&mut self, number: u64) {
+    /// Forgets what is durable by now: everything up to the persist of that number.
+    pub fn durable(&mut self, number: u64) {
         self.pending.retain(|_, writes| {
             writes.retain(|_, (at, _)| *at > number);
             !writes.is_empty()
@@ -104,7 +105,10 @@ fn spell(write: Write) -> (Place, Option<Vec<u8>>) {
 
 /// Opens the engine from its summaries, or loads it in full where they are missing or `sound` says
 /// that the store had to be mended.
-pub(super) fn open_engine(
+///
+/// # Errors
+/// When the store cannot be read, or what it holds makes no engine.
+pub fn open_engine(
     config: EngineConfig,
     network: Network,
     keys: Option<Keys>,

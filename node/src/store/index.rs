@@ -16,8 +16,8 @@ const TAG_BYTES: usize = 8;
 
 /// Where one key lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) key: Vec<u8>,
+pub(super) struct Item<Key = Vec<u8>> {
+    pub(super) key: Key,
     /// The oldest segment that may still hold a value of this key. A delete has to be kept while one does, or a
     /// rebuild would bring that value back.
     pub(super) first: u64,
@@ -90,26 +90,12 @@ impl Page {
 
     /// The page and its tag, if the tag holds.
     pub(super) fn decode(page_key: &[u8], bytes: &[u8]) -> Option<(Page, u64)> {
-        let (mut content, stated) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        let stated = u64::from_le_bytes(stated.try_into().ok()?);
-        if tag(page_key, content) != stated {
-            return None;
-        }
         let mut items = Vec::new();
-        while !content.is_empty() {
-            let head = take_bytes(&mut content, 1)?[0];
-            let key = take_bytes(&mut content, usize::from(head & 0x7f))?.to_vec();
-            let segment = take_number(&mut content)?;
-            let first = segment.wrapping_sub(take_number(&mut content)?);
-            let offset = take_number(&mut content)?;
-            let last = take_number(&mut content)?;
-            let (value_bytes, deleted) = match head & 0x80 {
-                0 => (usize::try_from(last).ok()?, None),
-                _ => (0, Some(segment.wrapping_sub(last))),
-            };
-            items.push(Item { key, first, segment, offset, value_bytes, deleted });
-        }
-        Some((Page { items }, stated))
+        let tag = decode_items(page_key, bytes, |item| {
+            let Item { key, first, segment, offset, value_bytes, deleted } = item;
+            items.push(Item { key: key.to_vec(), first, segment, offset, value_bytes, deleted });
+        })?;
+        Some((Page { items }, tag))
     }
 
     /// The item of a key, deletes included.
@@ -119,9 +105,36 @@ impl Page {
     }
 }
 
+/// Calls `visit` with every item of a page and returns the page's tag, if the tag holds.
+fn decode_items<'a>(
+    page_key: &[u8],
+    bytes: &'a [u8],
+    mut visit: impl FnMut(Item<&'a [u8]>),
+) -> Option<u64> {
+    let (mut content, stated) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+    let stated = u64::from_le_bytes(stated.try_into().ok()?);
+    if tag(page_key, content) != stated {
+        return None;
+    }
+    while !content.is_empty() {
+        let head = take_bytes(&mut content, 1)?[0];
+        let key = take_bytes(&mut content, usize::from(head & 0x7f))?;
+        let segment = take_number(&mut content)?;
+        let first = segment.wrapping_sub(take_number(&mut content)?);
+        let offset = take_number(&mut content)?;
+        let last = take_number(&mut content)?;
+        let (value_bytes, deleted) = match head & 0x80 {
+            0 => (usize::try_from(last).ok()?, None),
+            _ => (0, Some(segment.wrapping_sub(last))),
+        };
+        visit(Item { key, first, segment, offset, value_bytes, deleted });
+    }
+    Some(stated)
+}
+
 /// The bytes of an item's record in its segment.
-pub(super) fn item_bytes(subject: &[u8], item: &Item) -> u64 {
-    record_bytes(subject.len(), item.key.len(), item.value_bytes) as u64
+pub(super) fn item_bytes<Key: AsRef<[u8]>>(subject: &[u8], item: &Item<Key>) -> u64 {
+    record_bytes(subject.len(), item.key.as_ref().len(), item.value_bytes) as u64
 }
 
 /// sled's key of the page of `subject` that starts at `lower`.
@@ -212,6 +225,24 @@ pub(super) fn pages(
         let (page, tag) = Page::decode(&key, &bytes).ok_or(IndexError::Damaged)?;
         Ok((key, page, tag))
     })
+}
+
+/// Calls `visit(subject, item)` for everything, or everything of one subject, and returns the sum of the pages' tags:
+/// [`pages`] without a copy of each.
+pub(super) fn each_item(
+    db: &sled::Db,
+    subject: Option<&[u8]>,
+    mut visit: impl FnMut(&[u8], &Item<&[u8]>),
+) -> Result<u64, IndexError> {
+    let prefix = subject.map_or_else(|| vec![PAGE_PREFIX], |subject| page_key(subject, &[]));
+    let mut tags = 0u64;
+    for entry in db.scan_prefix(prefix) {
+        let (key, bytes) = entry?;
+        let subject = page_subject(&key).ok_or(IndexError::Damaged)?;
+        let tag = decode_items(&key, &bytes, |item| visit(subject, &item));
+        tags = tags.wrapping_add(tag.ok_or(IndexError::Damaged)?);
+    }
+    Ok(tags)
 }
 
 /// The page that a key belongs to, if there is one.

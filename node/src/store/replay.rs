@@ -47,32 +47,28 @@ pub(super) fn validate(
     meta: &Meta,
     segments: &Segments,
 ) -> Result<Verdict, IndexError> {
-    let (mut sums, mut fingerprint, mut items) = (Sums::default(), 0u64, 0u64);
+    let (mut sums, mut items) = (Sums::default(), 0u64);
     let (mut absent, mut beyond) = (!segments.contains_key(&meta.segment), None);
-    for page in index::pages(db, None) {
-        let (page_key, page, tag) = match page {
-            Ok(page) => page,
-            Err(IndexError::Damaged) => return Ok(Verdict::Useless("a page of it is damaged")),
-            Err(error) => return Err(error),
-        };
-        fingerprint = fingerprint.wrapping_add(tag);
-        let subject = index::page_subject(&page_key).unwrap_or_default();
-        for item in &page.items {
-            let bytes = index::item_bytes(subject, item);
-            *sums.used.entry(item.segment).or_default() += bytes;
-            match item.deleted {
-                Some(_) => sums.delete_bytes += bytes,
-                None => items += 1,
-            }
-            match segments.get(&item.segment) {
-                Some(segment) if item.offset.saturating_add(bytes) > segment.length() => {
-                    beyond = Some((segment.path.clone(), segment.length()));
-                }
-                Some(_) => {}
-                None => absent = true,
-            }
+    let look = index::each_item(db, None, |subject, item| {
+        let bytes = index::item_bytes(subject, item);
+        *sums.used.entry(item.segment).or_default() += bytes;
+        match item.deleted {
+            Some(_) => sums.delete_bytes += bytes,
+            None => items += 1,
         }
-    }
+        match segments.get(&item.segment) {
+            Some(segment) if item.offset.saturating_add(bytes) > segment.length() => {
+                beyond = Some((segment.path.clone(), segment.length()));
+            }
+            Some(_) => {}
+            None => absent = true,
+        }
+    });
+    let fingerprint = match look {
+        Ok(fingerprint) => fingerprint,
+        Err(IndexError::Damaged) => return Ok(Verdict::Useless("a page of it is damaged")),
+        Err(error) => return Err(error),
+    };
     Ok(match beyond {
         _ if fingerprint != meta.fingerprint || items != meta.items => {
             Verdict::Useless("pages of it are missing")

@@ -4,6 +4,7 @@
 use super::Options;
 use super::contact::Opening;
 use super::difference::{Mix, Placement};
+use super::disk::Disk;
 use super::figures::Figures;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ const WALK_CONTACT_SLACK_BYTES: u64 = 2_048;
 /// Hundredths of the payload that a walk may move in all.
 const WALK_PERCENT_MAX: u64 = 110;
 /// Memory of a session, bytes.
-const SESSION_BYTES_MAX: u64 = 1 << 20;
+pub(super) const SESSION_BYTES_MAX: u64 = 1 << 20;
 
 /// One expectation.
 #[derive(Clone, Debug, Serialize)]
@@ -184,6 +185,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Every walk, in order.
     pub walks: Vec<Walk>,
+    /// The device with everything on its disk, if it was measured.
+    pub disk: Option<Disk>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// How long all took.
@@ -198,6 +201,7 @@ impl Report {
             quick: options.quick,
             rows: Vec::new(),
             walks: Vec::new(),
+            disk: None,
             expectations: Vec::new(),
             elapsed_ms: 0,
         }
@@ -208,7 +212,7 @@ impl Report {
         self.expectations.iter().all(|one| one.held)
     }
 
-    fn at_most(&mut self, name: String, measured: u64, limit: u64) {
+    pub(super) fn at_most(&mut self, name: String, measured: u64, limit: u64) {
         self.expectations.push(Expectation { name, held: measured <= limit, measured, limit });
     }
 
@@ -275,6 +279,7 @@ impl Report {
             "quick": self.quick,
             "cases": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "walks": self.walks,
+            "disk": self.disk,
             "expectations": self.expectations,
             "elapsed_ms": self.elapsed_ms,
         })
@@ -338,6 +343,10 @@ impl Report {
         }
         for walk in &self.walks {
             writeln!(out, "  {}", walk.line())?;
+        }
+        if let Some(disk) = &self.disk {
+            writeln!(out, "\nON DISK")?;
+            disk.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))?;
         }
         self.write_expectations(out)
     }

@@ -157,7 +157,10 @@ impl Signer {
     }
 
     /// An author of the world with what it holds at the start.
-    fn author(&self, number: usize) -> Result<Enrolled> {
+    ///
+    /// # Errors
+    /// When a record breaks a rule of the ledger.
+    pub fn author(&self, number: usize) -> Result<Enrolled> {
         let number = u64::try_from(number)?;
         let time =
             START + u32::try_from(dice(self.seed, number).next_u64() % u64::from(SPREAD_SECONDS))?;
