@@ -9,6 +9,7 @@ use crate::record::entry::Class;
 use crate::record::proof::Claim;
 use crate::replica::author::Author;
 use crate::replica::{Key, Replica};
+use crate::trust::Trust;
 use alloc::vec::Vec;
 
 /// How early an item is sent (DESIGN §5): each after the records that its verification needs.
@@ -161,6 +162,7 @@ pub(super) struct Compared {
 
 /// Compares what the other side holds of an author with what is held here.
 pub(super) fn compare(
+    trust: &Trust,
     author: &Author,
     id: AuthorId,
     keys: &Keys,
@@ -173,7 +175,8 @@ pub(super) fn compare(
     if theirs.proven || ours.proven {
         return compared; // Entries of a proven author travel in the cache.
     }
-    let decided = author.checkpoint().map_or(0, |held| held.undecided_from());
+    // A checkpoint without effect decides nothing.
+    let decided = author.checkpoint_in_effect(trust).map_or(0, |held| held.undecided_from());
     let wanted = |class, decided| {
         let Some(run) = theirs.run(class) else { return 0 };
         let lacking = run.sequences().filter(|(_, sequence)| *sequence >= decided);

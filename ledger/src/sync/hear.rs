@@ -282,7 +282,7 @@ impl Session {
                 continue;
             };
             let own = self.config.own.contains(id);
-            let compared = have::compare(&author, *id, &self.keys, &theirs, own);
+            let compared = have::compare(replica.trust(), &author, *id, &self.keys, &theirs, own);
             let want = Want { index, ..compared.want };
             if !want.is_empty() {
                 self.wants.push(want);

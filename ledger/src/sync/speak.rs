@@ -110,7 +110,7 @@ impl Session {
             match work {
                 Work::All(_) => have::all(&author, id, own, &mut due),
                 Work::Lacking(_, theirs) => {
-                    due = have::compare(&author, id, &self.keys, &theirs, own).due;
+                    due = have::compare(replica.trust(), &author, id, &self.keys, &theirs, own).due;
                 }
                 Work::Entries(_, theirs) => {
                     have::entries(&author, id, &self.keys, &theirs, own, &mut due);

@@ -1,10 +1,10 @@
 //! Sessions at their limits: short contacts, large and hostile differences, what a session holds in
 //! memory, and what happens to the set while it runs.
 
-use crate::world::{A, Dice, Node, Writer, author, certificate, grant, id};
+use crate::world::{A, Dice, Node, Writer, author, certificate, checkpoint_at, grant, id};
 use hundi_ledger::id::{AuthorId, PublicKey};
 use hundi_ledger::record::item::Item;
-use hundi_ledger::replica::Shelf;
+use hundi_ledger::replica::{Shelf, Status};
 use hundi_ledger::sync::{Config, Out, Session, SyncError, TAG_ITEM};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -191,6 +191,30 @@ fn gaps_are_filled_and_nothing_held_is_sent() {
         let met = meet(&mut nodes, seed as u8);
         assert_eq!(met.done, [Some(true); 2]);
         assert_eq!(met.items, missing, "exactly what is missing");
+    }
+}
+
+/// A later certificate takes the effect from a checkpoint: what it decided is undecided again, and
+/// comes back to whoever lacks it. Found by the fuzz target `session`.
+#[test]
+fn what_a_checkpoint_without_effect_decided_comes_back() {
+    for side in [0, 1] {
+        let mut writer = Writer::new(A, 1);
+        let written: Vec<_> = (0..6).map(|_| writer.pay(1)).collect();
+        let late = checkpoint_at(writer.id, 3, &written[3].claim);
+        let base = [
+            certificate(A, 1, &[]),
+            certificate(A, 2, &[(1, 2)]),
+            grant(writer.id, 0),
+            grant(writer.id, 1),
+            late,
+        ];
+        let mut nodes = [Node::with(&base), Node::with(&base)];
+        for one in &written {
+            assert_eq!(nodes[side].take(&one.bytes), Some(Status::Stored), "nothing is decided");
+        }
+        assert_eq!(meet(&mut nodes, 1).done, [Some(true); 2]);
+        assert_eq!(nodes[1 - side].core(&writer.id), [0, 1, 2, 3, 4, 5]);
     }
 }
 

@@ -180,7 +180,7 @@ pub(crate) fn meeting(bytes: &[u8]) -> Reached {
         // Whatever became of it, honest sessions make up for it.
         for link in 8.. {
             let equal = nodes[0].replica.digest() == nodes[1].replica.digest();
-            if equal || nodes.iter().any(holds_checkpoint_without_effect) {
+            if equal {
                 break;
             }
             assert!(link < 8 + HONEST_SESSIONS_MAX, "sessions that do not lead to one core");
@@ -191,18 +191,6 @@ pub(crate) fn meeting(bytes: &[u8]) -> Reached {
         }
     }
     reached
-}
-
-/// Whether a later certificate took the effect from a checkpoint that is held. A session still wants
-/// no entries up to its frontier, so that those which it no longer decides never come back: the one
-/// case known in which two replicas do not become equal.
-fn holds_checkpoint_without_effect(node: &Node) -> bool {
-    let mut found = false;
-    node.replica.for_each_author(&node.shelf, |_, author| {
-        let honoured = |record| node.replica.trust().honours(record);
-        found |= author.checkpoint().is_some_and(|held| !honoured(&***held));
-    });
-    found
 }
 
 /// Two nodes, their sessions and the link between them.

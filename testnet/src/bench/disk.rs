@@ -2,7 +2,7 @@
 //! thousand authors. It is opened as the daemon opens it, takes entries, and meets a copy of
 //! itself; what counts is how long that takes and what is in memory meanwhile.
 //!
-//! [`device`] fills, opens and drives it; [`meeting`] is the contact. Opening is measured by the
+//! `device` fills, opens and drives it; `meeting` is the contact. Opening is measured by the
 //! clock on the wall; rates are by the thread's own processor time, and singly verified
 //! signatures, which applying is compared with, take turns with it in the same run.
 
