@@ -6,7 +6,7 @@ use crate::vectors::world;
 use ed25519_dalek::{Signature as DalekSignature, Verifier, VerifyingKey};
 use hundi_ledger::id::{Hash, PublicKey, Signature};
 use hundi_ledger::record::entry::{Entry, Kind};
-use hundi_ledger::sign::{KeyError, SecretKey, check_key, verify, verify_batch};
+use hundi_ledger::sign::{self, KeyError, SecretKey, check_key, verify, verify_batch};
 use proptest::prelude::*;
 
 type Triple = (PublicKey, Hash, Signature);
@@ -49,6 +49,26 @@ fn a_batch_of_one_row_among_neighbours_is_that_rows_verdict() {
                 assert_eq!(batch.is_ok(), row.valid, "{} at {place}, seed {seed}", row.name);
             }
         }
+    }
+}
+
+#[test]
+fn a_verifier_that_remembers_a_key_has_the_same_verdict() {
+    let rows = rows();
+    let mut verifier = sign::Verifier::default();
+    for row in &rows {
+        // The first finds the point, the second has it, the third finds it again.
+        for other in [None, None, Some(honest(1))] {
+            if let Some((key, message, signature)) = other {
+                assert!(verifier.verify(&key, &message, &signature).is_ok());
+            }
+            let verdict = verifier.verify(&row.key, &row.message, &row.signature);
+            assert_eq!(verdict.is_ok(), row.valid, "{}", row.name);
+        }
+        // The key that is remembered is not taken for another.
+        let (_, message, signature) = honest(2);
+        let alone = verify(&row.key, &message, &signature);
+        assert_eq!(verifier.verify(&row.key, &message, &signature), alone, "{}", row.name);
     }
 }
 

@@ -399,7 +399,7 @@ mod tests {
                 difference,
                 mix,
                 placement,
-                opening: Opening::Blind,
+                opening: Opening::Advertised,
                 minimum_bytes: 0,
                 unequal,
                 ours,

@@ -72,10 +72,20 @@ fn one_run_measures_every_case_and_says_what_held() {
         let carried = number(walk, "contacts") * number(walk, "contact_bytes");
         assert!(number(walk, "total_bytes") <= carried, "no contact carries more than it can");
     }
+    let disk = &report["disk"];
+    assert_eq!((number(disk, "authors"), number(disk, "entries")), (1_000, 10_000));
+    assert_eq!(number(disk, "unequal"), 0, "{disk}");
+    for name in ["store_bytes", "index_bytes", "replica_bytes", "session_bytes", "contact_bytes"] {
+        assert!(number(disk, name) > 0, "{name} in {disk}");
+    }
+    for name in ["verified_per_second", "applied_grouped_per_second", "stored_per_second"] {
+        assert!(number(disk, name) > 0, "{name} in {disk}");
+    }
     let drawn = std::fs::read_to_string(&plot).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.matches("<polyline").count() == 16, "{drawn}");
     let page = std::fs::read_to_string(&page).unwrap();
     assert!(page.contains("](growth.svg)") && page.contains("DIFFERENCE GROWS"), "{page}");
+    assert!(page.contains("ON DISK"), "{page}");
 }
 
 /// The figures of one protocol belong to the case, and the memory was counted.
