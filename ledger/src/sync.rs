@@ -28,7 +28,7 @@ use crate::codec::DecodeError;
 use crate::id::{AuthorId, BankNumber, Hash};
 use crate::replica::range::Range;
 use crate::replica::{Key, Replica, Shelf};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use guard::Guard;
 use have::{Due, Told};
@@ -81,8 +81,9 @@ pub struct Config {
     /// Whether the initiator knows that the cores differ (from a value that the other side
     /// advertises, or since the last session): symbols then come with the opening.
     pub differs: bool,
-    /// Authors that this session may look at, over and over counted: every symbol of the peer
-    /// costs a walk over a part of the replica.
+    /// What this session may look at, over and over counted: authors, cached items and symbols.
+    /// Every message of the peer may cost a walk over a part of the replica, and symbols an answer
+    /// that is longer than the question.
     pub looks_max: u64,
     /// Bytes of the longest message besides items, at most [`MESSAGE_BYTES_MAX`].
     pub message_bytes_max: usize,
@@ -136,8 +137,8 @@ pub enum SyncError {
     /// More symbols than any honest turn has.
     #[error("a turn has more than {SYMBOLS_PER_TURN_MAX} symbols")]
     TooManySymbols,
-    /// The session has cost as many looks at authors as it may.
-    #[error("the session has looked at as many authors as it may")]
+    /// The session has cost as many looks as it may.
+    #[error("the session has looked at as much as it may")]
     TooManyLooks,
     /// A message after the end, or an opening where none is due.
     #[error("a message that is not due")]
@@ -197,7 +198,7 @@ pub struct Session {
     /// Where ranges of the peer's turn may still start: they ascend and do not overlap.
     ranges_from: Option<u64>,
     /// Ranges to compare further.
-    ranges: Vec<Range>,
+    ranges: BTreeSet<Range>,
     /// Authors whose vectors are to be told, with the range in which they are to be found.
     asks: VecDeque<(Range, u64, Option<AuthorId>)>,
     /// Authors whose vectors were told in the last turn, in that order.
@@ -207,7 +208,9 @@ pub struct Session {
     wants: Vec<Want>,
     work: VecDeque<Work>,
     /// Of whom entries wait for the other side's newer checkpoint.
-    later: Vec<(AuthorId, Held)>,
+    later: BTreeMap<AuthorId, Held>,
+    /// Of those, whose checkpoint came in this turn.
+    arrived: BTreeSet<AuthorId>,
     due: BTreeSet<Due>,
     evidence_sent: BTreeSet<Key>,
     suspects: BTreeSet<AuthorId>,
@@ -247,13 +250,14 @@ impl Session {
             receiver: Receiver::default(),
             sketched: false,
             ranges_from: Some(0),
-            ranges: Vec::new(),
+            ranges: BTreeSet::new(),
             asks: VecDeque::new(),
             told: Vec::new(),
             heard: 0,
             wants: Vec::new(),
             work: VecDeque::new(),
-            later: Vec::new(),
+            later: BTreeMap::new(),
+            arrived: BTreeSet::new(),
             due: BTreeSet::new(),
             evidence_sent: BTreeSet::new(),
             suspects: BTreeSet::new(),
@@ -277,7 +281,7 @@ impl Session {
         self.stage == Stage::Done
     }
 
-    /// Authors that this session has looked at so far, over and over counted.
+    /// What this session has looked at so far, as [`Config::looks_max`] counts.
     pub fn looks(&self) -> u64 {
         self.looks
     }
@@ -298,22 +302,22 @@ impl Session {
             Work::All(_) | Work::Wanted(..) => 0,
             Work::Lacking(_, held) | Work::Entries(_, held) => run(held),
         };
-        let later = self.later.iter().map(|(_, held)| run(held)).sum::<usize>();
+        let later = self.later.values().map(run).sum::<usize>();
         size_of::<Self>()
             + self.sender.bytes()
             + self.receiver.bytes()
             + self.guard.bytes()
-            + self.ranges.capacity() * size_of::<Range>()
+            + tree::<Range>(self.ranges.len())
             + self.asks.capacity() * size_of::<(Range, u64, Option<AuthorId>)>()
             + self.told.capacity() * size_of::<Option<Told>>()
             + self.wants.capacity() * size_of::<Want>()
             + self.work.capacity() * size_of::<Work>()
             + self.work.iter().map(tags).sum::<usize>()
-            + self.later.capacity() * size_of::<(AuthorId, Held)>()
+            + tree::<(AuthorId, Held)>(self.later.len())
             + later
             + tree::<Due>(self.due.len())
             + tree::<Key>(self.evidence_sent.len())
-            + tree::<AuthorId>(self.suspects.len() + self.config.own.len())
+            + tree::<AuthorId>(self.suspects.len() + self.arrived.len() + self.config.own.len())
             + tree::<(bool, BankNumber)>(self.banks.len())
             + (self.head_ask.capacity() + self.cache_ask.capacity()) * 8
             + tree::<Hash>(self.config.offered.len())
@@ -448,12 +452,13 @@ impl Session {
                 Stream::Head => self.banks.extend(all_banks(replica)),
             }
         }
-        // Vectors that wait for the peer's checkpoint are looked at until it is here.
-        for (id, theirs) in core::mem::take(&mut self.later) {
+        // Vectors that wait for the peer's checkpoint are looked at again when one has come.
+        for id in core::mem::take(&mut self.arrived) {
+            let Some(theirs) = self.later.remove(&id) else { continue };
             let Some(author) = replica.peek(&id, shelf) else { continue };
             let ours = author.checkpoint().map(|held| (held.certificate, held.number));
             if have::version(&theirs) > ours {
-                self.later.push((id, theirs));
+                self.later.insert(id, theirs);
             } else {
                 self.add_work(Work::Entries(id, theirs), id);
             }
@@ -470,7 +475,7 @@ impl Session {
 
     fn compare_later(&mut self, range: Range) {
         if self.ranges.len() < PER_MESSAGE_MAX {
-            self.ranges.push(range);
+            self.ranges.insert(range);
         }
     }
 

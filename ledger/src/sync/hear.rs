@@ -1,7 +1,7 @@
 //! The half of a session that takes messages: what each says that is to be done.
 
 use super::have::{self, bank_lacks};
-use super::message::{Banks, Bucket, Content, Estimate, Message, OPEN_FORCE, Stream};
+use super::message::{Banks, Bucket, Estimate, Message, OPEN_FORCE, Stream};
 use super::offer::{head_items, head_subjects};
 use super::range::{self, Differences};
 use super::streams::Told as Heard;
@@ -44,7 +44,10 @@ impl Session {
                 return Ok(alloc::vec![Out::Done { in_sync: self.agrees(replica, value) }]);
             }
             (Stage::Waiting | Stage::Done, _) => return Err(SyncError::NotDue),
-            (_, Message::Scope(range)) if self.turns == 0 => self.peer_scope = range,
+            (Stage::Opened { .. }, Message::Scope(range)) => self.peer_scope = range,
+            (_, Message::Scope(range)) if self.initiator && self.turns == 0 => {
+                self.peer_scope = range;
+            }
             (_, Message::Turn(turn)) => return self.take_turn(turn, replica, shelf),
             (_, Message::Symbols(stream, start, symbols)) => {
                 self.take_symbols(stream, usize::from(start), symbols, replica, shelf)?;
@@ -71,14 +74,22 @@ impl Session {
             Message::Ranges(buckets) => self.take_ranges(&buckets, replica)?,
             Message::Banks(banks) => self.take_banks(&banks, replica),
             Message::HeadAsk(tags) => {
+                self.look(replica.head_elements().count() as u64)?;
+                let tags: BTreeSet<u64> = tags.into_iter().collect();
                 let mut due = Vec::new();
                 for subject in head_subjects(replica, &self.keys, &tags) {
                     head_items(replica, shelf, &self.keys, &subject, &mut due);
                 }
                 self.add_due(due);
             }
-            Message::Cache(tags) => self.take_cache(&tags, replica),
-            Message::CacheAsk(tags) => self.give_cache(&tags, replica),
+            Message::Cache(tags) => {
+                self.look(replica.cached().count() as u64)?;
+                self.take_cache(&tags, replica);
+            }
+            Message::CacheAsk(tags) => {
+                self.look(replica.cached().count() as u64)?;
+                self.give_cache(&tags, replica);
+            }
             _ => return Err(SyncError::NotDue),
         }
         Ok(())
@@ -98,14 +109,20 @@ impl Session {
                 self.evidence_sent.insert(Key::Proof(proof.author()));
                 true
             }
+            Ok(Item::Checkpoint(record)) => {
+                if self.later.contains_key(&record.author) {
+                    self.arrived.insert(record.author);
+                }
+                true
+            }
             _ => true,
         };
         if passes { alloc::vec![Out::Received(item)] } else { Vec::new() }
     }
 
-    /// Counts authors that are looked at.
-    pub(super) fn look(&mut self, authors: u64) -> Result<(), SyncError> {
-        self.looks = self.looks.saturating_add(authors);
+    /// Counts what is looked at.
+    pub(super) fn look(&mut self, looks: u64) -> Result<(), SyncError> {
+        self.looks = self.looks.saturating_add(looks);
         if self.looks > self.config.looks_max { Err(SyncError::TooManyLooks) } else { Ok(()) }
     }
 
@@ -133,7 +150,8 @@ impl Session {
         let mut looks = 0;
         let told = self.receiver.take(whole, stream, start, symbols, |count| {
             let (ours, looked) = stream_symbols(replica, keys, stream, count);
-            looks += looked;
+            // Every message has all symbols of its stream decoded anew.
+            looks += looked + count as u64;
             ours
         });
         self.look(looks)?;
@@ -288,7 +306,7 @@ impl Session {
                 self.wants.push(want);
             }
             if compared.later && self.later.len() < VECTORS_PER_TURN_MAX {
-                self.later.push((*id, theirs.clone()));
+                self.later.insert(*id, theirs.clone());
             }
             if !compared.due.is_empty() {
                 self.add_work(Work::Lacking(*id, theirs), *id);
@@ -329,7 +347,6 @@ impl Session {
                 self.ask(range, author, id);
             }
             differences.lacking.into_iter().for_each(|id| self.add_work(Work::All(id), id));
-            debug_assert!(matches!(bucket.content, Content::Children(_) | Content::Elements(_)));
         }
         Ok(())
     }
@@ -380,8 +397,10 @@ pub(super) fn stream_symbols(
             sum(elements, 0, &mut symbols);
         }
         Stream::Head => {
-            let elements = replica.head_elements();
-            let elements = elements.map(|(subject, element)| keys.element(&subject, &element));
+            let elements = replica.head_elements().map(|(subject, element)| {
+                looks += 1;
+                keys.element(&subject, &element)
+            });
             sum(elements, 0, &mut symbols);
         }
     }

@@ -8,6 +8,7 @@ use crate::codec::List;
 use crate::id::{AuthorId, BankNumber};
 use crate::record::item::Subject;
 use crate::replica::{Key, Replica, Shelf};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// Everything of a subject of the head.
@@ -41,7 +42,7 @@ fn evidence_items(replica: &Replica, shelf: &dyn Shelf, id: AuthorId, due: &mut 
 }
 
 /// The subjects of the head that tags stand for.
-pub(super) fn head_subjects(replica: &Replica, keys: &Keys, tags: &[u64]) -> Vec<Subject> {
+pub(super) fn head_subjects(replica: &Replica, keys: &Keys, tags: &BTreeSet<u64>) -> Vec<Subject> {
     let subjects = replica.head_elements().map(|(subject, _)| subject);
     subjects.filter(|subject| tags.contains(&keys.subject(subject))).collect()
 }

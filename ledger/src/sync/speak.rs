@@ -199,8 +199,11 @@ impl Session {
     }
 
     fn speak_ranges(&mut self, replica: &Replica, outs: &mut Vec<Out>) {
-        let mut ranges = core::mem::take(&mut self.ranges);
+        let ranges = core::mem::take(&mut self.ranges);
+        let mut ranges: Vec<Range> = ranges.into_iter().collect();
         ranges.sort_unstable_by_key(Range::first);
+        let authors = |range: &Range| replica.authors_in(*range).count() as u64;
+        self.looks = self.looks.saturating_add(ranges.iter().map(authors).sum());
         let buckets = ranges.into_iter().map(|range| range::bucket(replica, &self.keys, range));
         let size = |bucket: &Bucket| match &bucket.content {
             Content::Children(sums) => 10 + 8 * sums.len(),
@@ -214,7 +217,7 @@ impl Session {
         for due in self.sender.turn(new) {
             let (symbols, looks) = stream_symbols(replica, &self.keys, due.stream, due.to);
             // Beyond the limit the next look ends the session; what is begun is said.
-            self.looks = self.looks.saturating_add(looks);
+            self.looks = self.looks.saturating_add(looks + due.to as u64);
             let from = self.sender.send_from(&due, &symbols);
             let chunks = symbols.get(from..).unwrap_or_default().chunks(per_message);
             for (at, chunk) in chunks.enumerate() {

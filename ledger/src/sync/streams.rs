@@ -6,6 +6,7 @@
 //! contact gains from its first turns on. Ranges of own authors go first; the others follow from a
 //! place that is another one in every contact.
 
+use super::SYMBOLS_PER_TURN_MAX;
 use super::message::Stream;
 use super::symbols::{Decoder, Difference, STREAM_SYMBOLS_MAX, Symbol};
 use crate::replica::range::Range;
@@ -95,8 +96,10 @@ impl Plan {
 pub(super) struct Sender {
     due: Vec<Due>,
     plan: Option<Plan>,
-    /// The first symbol of the streams sent last: the set that they are about.
+    /// The first symbol of each stream that the last turn had: the set that it is about.
     about: BTreeMap<Stream, Symbol>,
+    /// As `about`, while a turn is being made.
+    before: BTreeMap<Stream, Symbol>,
 }
 
 impl Sender {
@@ -110,11 +113,12 @@ impl Sender {
         self.due.push(Due { stream, from: 0, to: symbols });
     }
 
-    /// Queues more symbols of a stream that the other side could not decode with `next`.
+    /// Queues more symbols of a stream of the last turn, which the other side could not decode with
+    /// `next`. Of others nobody asks who keeps to the protocol.
     pub(super) fn go_on(&mut self, stream: Stream, next: usize, least: usize) {
         let to = (next + (next / 2).max(8)).max(least).min(STREAM_SYMBOLS_MAX);
         let asked = self.due.iter().any(|due| due.stream == stream);
-        if next < to && !asked && self.due.len() < KEPT_MAX / FIRST_HEAD {
+        if next < to && !asked && self.about.contains_key(&stream) {
             self.due.push(Due { stream, from: next, to });
         }
     }
@@ -150,9 +154,20 @@ impl Sender {
         });
     }
 
-    /// What to send in this turn. `new` is whether ranges may be begun.
+    /// What to send in this turn. `new` is whether ranges may be begun. Of more than a turn may have
+    /// the rest is left out: the other side compares ranges instead.
     pub(super) fn turn(&mut self, new: bool) -> Vec<Due> {
+        self.before = core::mem::take(&mut self.about);
+        let mut left = SYMBOLS_PER_TURN_MAX;
+        let mut fits = |due: &Due| match left.checked_sub(due.to) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
         let mut due = core::mem::take(&mut self.due);
+        due.retain(&mut fits);
         // The first ranges answer a question: they go whatever else is to be sent.
         let begun = |plan: &mut Plan| plan.walked + plan.first_sent as u64 > 0;
         let Some(plan) = self.plan.as_mut() else { return due };
@@ -165,8 +180,15 @@ impl Sender {
         let ranges = (plan.window / plan.differ).max(1);
         plan.window = (plan.window * 2).min(WINDOW_MAX);
         let before = due.len();
-        let next = (0..ranges).map_while(|_| plan.next());
-        due.extend(next.map(|(range, to)| Due { stream: Stream::Core(range), from: 0, to }));
+        for _ in 0..ranges {
+            // Room for the largest that could come, so that none is passed over.
+            if left < 2 * plan.symbols {
+                break;
+            }
+            let Some((range, to)) = plan.next() else { break };
+            left -= to;
+            due.push(Due { stream: Stream::Core(range), from: 0, to });
+        }
         plan.begun = due.len() - before;
         due
     }
@@ -175,10 +197,7 @@ impl Sender {
     /// first were.
     pub(super) fn send_from(&mut self, due: &Due, symbols: &[Symbol]) -> usize {
         let first = symbols.first().copied().unwrap_or_default();
-        let same = self.about.get(&due.stream) == Some(&first);
-        if self.about.len() >= WINDOW_MAX as usize {
-            self.about.clear();
-        }
+        let same = self.before.get(&due.stream) == Some(&first);
         self.about.insert(due.stream, first);
         if same { due.from } else { 0 }
     }
@@ -186,7 +205,9 @@ impl Sender {
     pub(super) fn bytes(&self) -> usize {
         let first = self.plan.as_ref().map_or(0, |plan| plan.first.capacity() * 8);
         self.due.capacity() * size_of::<Due>()
-            + self.about.len() * 2 * (size_of::<Stream>() + size_of::<Symbol>())
+            + (self.about.len() + self.before.len())
+                * 2
+                * (size_of::<Stream>() + size_of::<Symbol>())
             + first
     }
 }
@@ -226,8 +247,8 @@ pub(super) enum Told {
 }
 
 impl Receiver {
-    /// Takes symbols of the other side, of the head or a range within `whole`. `ours` gives as many symbols of this side, from 0 on: the
-    /// set of this side may have changed since earlier ones came.
+    /// Takes symbols of the other side, of the head or a range within `whole`. `ours` gives as many
+    /// symbols of this side, from 0 on: its set may have changed since earlier ones came.
     pub(super) fn take(
         &mut self,
         whole: Range,

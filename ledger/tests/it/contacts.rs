@@ -1,7 +1,7 @@
 //! Sessions at their limits: short contacts, large and hostile differences, what a session holds in
 //! memory, and what happens to the set while it runs.
 
-use crate::world::{A, Dice, Node, Writer, author, certificate, checkpoint_at, grant, id};
+use crate::world::{A, Dice, Node, Writer, author, certificate, checkpoint_at, grant, id, receipt};
 use hundi_ledger::id::{AuthorId, PublicKey};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Shelf, Status};
@@ -399,6 +399,47 @@ fn streams_without_end_are_cut_off() {
     let (symbols, error) = stubborn(u64::MAX);
     assert_eq!(error, None);
     assert!(symbols < 60 * 1_024 * SYMBOL_BYTES, "one answer a turn at most");
+}
+
+/// A question of a few bytes fetches symbols only of streams that were begun, and of all together no
+/// more than a turn may have; and everything that is looked at counts.
+#[test]
+fn short_questions_do_not_fetch_long_answers() {
+    let node = villages(50, 0)[0].clone();
+    let opened = |looks_max| {
+        let config = Config { looks_max, ..open_handed() };
+        let (mut session, _) = Session::open(false, &[1; 32], &node.replica, &node.shelf, config);
+        let open = [&[1][..], &[9; 8]].concat();
+        session.handle(&open, &node.replica, &node.shelf).unwrap();
+        session
+    };
+    let mut session = opened(u64::MAX);
+    let mut handle = |bytes: &[u8]| session.handle(bytes, &node.replica, &node.shelf).unwrap();
+    for number in 0..500u16 {
+        let [high, low] = number.to_be_bytes();
+        handle(&[TAG_MORE, 16, high, low, 200, 3]); // Ranges that were never begun.
+    }
+    handle(&[TAG_MORE, 0, 200, 3]);
+    let symbols: usize = handle(&MORE)
+        .iter()
+        .filter_map(|out| match out {
+            Out::Send(bytes) if bytes[0] == TAG_SYMBOLS => Some(bytes.len() / SYMBOL_BYTES),
+            _ => None,
+        })
+        .sum();
+    assert!((1..=1_024).contains(&symbols), "{symbols}: of the one stream that was begun");
+    // Head asks, offers and requests of cached items are looks, too.
+    for message in [vec![13, 1, 0, 0, 0, 0], vec![8, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1]] {
+        let mut node = node.clone();
+        let writer = Writer::new(A, 1);
+        node.take(&receipt(writer.id, 1, 1)).unwrap();
+        let mut session = opened(2_000);
+        let error = (0..200_000).find_map(|at| {
+            let message = if at % 400 == 399 { &MORE[..] } else { &message };
+            session.handle(message, &node.replica, &node.shelf).err()
+        });
+        assert_eq!(error, Some(SyncError::TooManyLooks), "{message:?}");
+    }
 }
 
 /// Wants for what was never told bring nothing, and one that is repeated is answered once.
