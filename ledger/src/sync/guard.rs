@@ -40,9 +40,8 @@ impl Guard {
         let claim = Claim::of(entry.header(), entry.id());
         let id = entry.header().author;
         let bank_time = replica.bank_time(id.bank);
-        let Some(author) = replica
-            .author(&id, shelf)
-            .filter(|known| known.is_certified(replica.trust(), bank_time))
+        let Some(author) =
+            replica.peek(&id, shelf).filter(|known| known.is_certified(replica.trust(), bank_time))
         else {
             self.uncertified = self.uncertified.saturating_add(1);
             return (self.uncertified <= UNCERTIFIED_MAX, false);

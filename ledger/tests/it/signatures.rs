@@ -73,6 +73,24 @@ fn a_verifier_that_remembers_a_key_has_the_same_verdict() {
 }
 
 #[test]
+fn what_was_verified_ahead_has_the_same_verdict() {
+    for row in rows() {
+        let items = [honest(1), triple(&row), honest(2)];
+        let mut verifier = sign::Verifier::default();
+        verifier.verify_ahead(&items, [7; 32]);
+        // Nothing that stood in the batch vouches for another key, message or signature.
+        let (key, message, signature) = honest(1);
+        assert!(verifier.verify(&honest(2).0, &message, &signature).is_err(), "{}", row.name);
+        assert!(verifier.verify(&key, &honest(2).1, &signature).is_err(), "{}", row.name);
+        let twice = [items, items].concat();
+        for (key, message, signature) in twice {
+            let alone = verify(&key, &message, &signature);
+            assert_eq!(verifier.verify(&key, &message, &signature), alone, "{}", row.name);
+        }
+    }
+}
+
+#[test]
 fn every_order_of_mixed_rows_has_the_verdict_of_the_worst() {
     let rows = rows();
     let mut batches = 0;

@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod cache;
 mod engine;
+mod foresee;
 pub mod input;
 pub mod limits;
 mod links;

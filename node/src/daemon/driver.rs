@@ -22,6 +22,10 @@ use tokio::time::Instant;
 const GOSSIP_QUEUE_MAX: usize = 4096;
 /// Gossiped messages that wait for the engine's verdict.
 const GOSSIP_WAITING_MAX: usize = 4096;
+/// Events that are taken together when they are there: a batch of signatures is verified in half
+/// the time from a few dozen on, and the store's answers do not wait for longer than some
+/// milliseconds.
+const EVENTS_AT_ONCE: usize = 128;
 
 /// Looks at the engine and gives back how to tell what it saw.
 pub(super) type Question = Box<dyn FnOnce(&Engine, &dyn Shelf) -> Tell + Send>;
@@ -140,7 +144,11 @@ impl Driver {
                 },
                 event = events.next() => match event {
                     None => return Ok(()),
-                    Some(event) => self.event(event).await,
+                    Some(event) => {
+                        let more = std::iter::from_fn(|| events.try_next());
+                        let events = std::iter::once(event).chain(more).take(EVENTS_AT_ONCE);
+                        self.events(events.collect()).await;
+                    }
                 },
                 () = tokio::time::sleep_until(wake) => {
                     self.wake_at = None;
@@ -154,6 +162,11 @@ impl Driver {
         // Whoever asked may be gone: then nobody needs the answer.
         match request {
             Request::Command { command, reply } => {
+                if let (Command::Publish { items }, Ok((_, entropy))) = (&*command, surroundings())
+                {
+                    let items = items.iter().map(Vec::as_slice);
+                    self.engine.foresee(entropy, items, &self.overlay);
+                }
                 self.commands += 1;
                 self.answers.insert(self.commands, reply);
                 self.input(Input::Command { id: self.commands, command: *command }).await;
@@ -170,6 +183,20 @@ impl Driver {
             Request::Peers { reply } => drop(reply.send(self.links.peers())),
             Request::Listening { reply } => drop(reply.send(self.listening.clone())),
             Request::Stop => {}
+        }
+    }
+
+    async fn events(&mut self, events: Vec<libp2p::Event>) {
+        let items = events.iter().filter_map(|event| match event {
+            libp2p::Event::Message { bytes, .. } => bytes.strip_prefix(&[TAG_ITEM]),
+            libp2p::Event::Gossip { bytes, .. } => Some(bytes.as_slice()),
+            _ => None,
+        });
+        if let Ok((_, entropy)) = surroundings() {
+            self.engine.foresee(entropy, items, &self.overlay);
+        }
+        for event in events {
+            self.event(event).await;
         }
     }
 

@@ -7,6 +7,7 @@ mod chaos;
 mod device;
 mod durability;
 mod evidence;
+mod foresee;
 mod links;
 mod outcomes;
 mod payments;

@@ -84,9 +84,10 @@ impl Device {
 
     /// Has the engine take items, all of which must be news to it, and stores what it says.
     pub(super) fn publish(&mut self, items: Vec<Vec<u8>>) -> Result<Work> {
-        let input = Input::Command { id: 1, command: Command::Publish { items } };
         let mut work = Work { applied_ns: 0, stored_ns: 0 };
         let from = thread_ns();
+        self.engine.foresee([2; 32], items.iter().map(Vec::as_slice), &self.shelf);
+        let input = Input::Command { id: 1, command: Command::Publish { items } };
         let outputs = self.engine.handle(NOW_MS, [1; 32], input, &self.shelf);
         let mut persist = None;
         let mut taken = false;
