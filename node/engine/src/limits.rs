@@ -26,8 +26,12 @@ pub const STRANGER_ITEM_MS: u64 = 100;
 /// differs takes two, one in which much differs six; sessions are 15 seconds apart.
 pub const STRANGER_SCANS_PER_MINUTE: u64 = 16;
 
+/// The same for a link whose peer has proved a certified key. It has more to exchange, and a bank
+/// knows whose it is; but a certified phone may be hostile too.
+pub const CERTIFIED_SCANS_PER_MINUTE: u64 = 16 * STRANGER_SCANS_PER_MINUTE;
+
 /// Authors that count as the whole core where there are fewer.
-pub const STRANGER_SCAN_MIN: u64 = 4096;
+pub const SCAN_AUTHORS_MIN: u64 = 4096;
 
 /// Entries to this device that wait for a verdict (something is missing or too early). Each keeps
 /// at most 5 KB in memory and in the store.

@@ -4,9 +4,9 @@
 use crate::engine::Engine;
 use crate::input::LinkId;
 use crate::limits::{
-    JUDGE_AGAIN_MS, LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS, MISBEHAVIOUR_MAX, OWN_PUSHES_MAX,
-    STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, STRANGER_SCAN_MIN, STRANGER_SCANS_PER_MINUTE,
-    SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
+    CERTIFIED_SCANS_PER_MINUTE, JUDGE_AGAIN_MS, LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS,
+    MISBEHAVIOUR_MAX, OWN_PUSHES_MAX, SCAN_AUTHORS_MIN, STRANGER_ITEM_MS, STRANGER_ITEMS_MAX,
+    STRANGER_SCANS_PER_MINUTE, SYNC_BACKOFF_MAX, SYNC_FORCED_ONE_IN, SYNC_STALL_MS,
 };
 use crate::message::{Message, Prove, Reply, TAG_SYNC_LAST, TAG_SYNC_OPEN, TAG_SYNC_OPEN_MORE};
 use crate::output::{CloseReason, Event, Output, Payload, Published};
@@ -47,8 +47,8 @@ pub(crate) struct Link {
     stranger_ms: u64,
 }
 
-/// How many authors a peer that has proved no certified key has had this node look at: every
-/// comparison walks over a part of what is held, and it is the peer that asks for it.
+/// How many authors a peer has had this node look at: every comparison walks over a part of what is
+/// held, and it is the peer that asks for it.
 #[derive(Clone, Copy, Debug)]
 struct Looks {
     spent: u64,
@@ -56,9 +56,9 @@ struct Looks {
 }
 
 impl Looks {
-    /// What is left, with `core` authors held.
-    fn left(&mut self, now_ms: u64, core: u64) -> u64 {
-        let per_minute = STRANGER_SCANS_PER_MINUTE.saturating_mul(core.max(STRANGER_SCAN_MIN));
+    /// What is left of so many `scans` of the whole core in a minute, with `core` authors held.
+    fn left(&mut self, now_ms: u64, scans: u64, core: u64) -> u64 {
+        let per_minute = scans.saturating_mul(core.max(SCAN_AUTHORS_MIN));
         let earned = now_ms.saturating_sub(self.since_ms).saturating_mul(per_minute) / 60_000;
         if earned > 0 {
             self.spent = self.spent.saturating_sub(earned);
@@ -264,12 +264,15 @@ impl Engine {
 
     fn open_session(&mut self, step: &mut Step<'_>, id: LinkId, force: bool) {
         let own = self.wallet.iter().map(|wallet| wallet.keys.author).collect();
-        let stranger = self.proven_peer(id).is_none();
+        let scans = match self.proven_peer(id) {
+            Some(_) => CERTIFIED_SCANS_PER_MINUTE,
+            None => STRANGER_SCANS_PER_MINUTE,
+        };
         let (core, value) = (self.replica.core_len() as u64, self.value());
         let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
-        let looks_max = if stranger { link.looks.left(step.now_ms, core) } else { u64::MAX };
+        let looks_max = link.looks.left(step.now_ms, scans, core);
         if looks_max < core {
             return self.schedule(step, id); // It has had its share for now.
         }

@@ -1,12 +1,13 @@
 //! Links: sessions that start over, peers that misbehave, strangers and their budget.
 
 use crate::bank::{author, sealing};
+use crate::device::Leaves;
 use crate::world::{Over, World};
 use hundi_engine::limits::{
-    LINKS_MAX, MISBEHAVIOUR_MAX, STRANGER_ITEM_MS, STRANGER_ITEMS_MAX, STRANGER_SCAN_MIN,
-    STRANGER_SCANS_PER_MINUTE,
+    CERTIFIED_SCANS_PER_MINUTE, LINKS_MAX, MISBEHAVIOUR_MAX, SCAN_AUTHORS_MIN, STRANGER_ITEM_MS,
+    STRANGER_ITEMS_MAX, STRANGER_SCANS_PER_MINUTE,
 };
-use hundi_engine::{Config, Event, Input, LinkId};
+use hundi_engine::{Command, Config, Event, Input, LinkId};
 
 #[test]
 fn peers_prove_their_keys_and_relays_prove_nothing() {
@@ -141,37 +142,57 @@ fn a_stranger_gets_others_entries_under_a_budget_only() {
     assert_eq!(got(&world, stranger), held, "the rest in time");
 }
 
+/// How many of these openings, with a value of nothing that is held, are answered.
+fn answered(world: &mut World, device: usize, link: LinkId, openings: u64) -> u64 {
+    let open = [&[1][..], &[9; 8]].concat();
+    let answered = (0..openings).filter(|_| {
+        world.input(device, Input::Message { link, bytes: open.clone() });
+        world.devices[device].leaves.clear();
+        world.devices[device].engine.peers()[0].syncing
+    });
+    answered.count() as u64
+}
+
 /// Every comparison walks over a part of what is held, and it is the peer that asks for it.
 #[test]
-fn a_stranger_has_a_share_of_comparisons_and_no_more() {
+fn a_peer_has_a_share_of_comparisons_and_no_more() {
     let mut world = World::new();
     let device = world.add(1, 0);
-    let grants = (50..110).map(|seed| world.bank.grant(author(seed), sealing(seed), 0, 0));
+    let grants = (50..250).map(|seed| world.bank.grant(author(seed), sealing(seed), 0, 0));
     let grants: Vec<_> = grants.collect();
     let items = grants.into_iter().map(|grant| world.bank.granted(grant)).collect();
     world.publish(device, items);
+    let core = world.devices[device].engine.replica().core_len() as u64;
+    // An answer looks at every author and every bank, and has 28 and 8 symbols.
+    let banks = world.devices[device].engine.replica().head_elements().count() as u64;
+    let share = |scans| scans * SCAN_AUTHORS_MIN / (core + 28 + banks + 8);
+    let about = |share: u64, count: u64| (share - 2..=share + 2).contains(&count);
+
     let link = LinkId(1_000);
     let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
     world.input(device, up);
-    let core = world.devices[device].engine.replica().core_len() as u64;
-    // An opening with a value of nothing that is held here.
-    let open = [&[1][..], &[9; 8]].concat();
-    let answered = |world: &mut World| {
-        (0..2_000)
-            .filter(|_| {
-                world.input(device, Input::Message { link, bytes: open.clone() });
-                world.devices[device].engine.peers()[0].syncing
-            })
-            .count() as u64
-    };
-    // An answer looks at every author and every bank, and has 28 and 8 symbols.
-    let banks = world.devices[device].engine.replica().head_elements().count() as u64;
-    let share = STRANGER_SCANS_PER_MINUTE * STRANGER_SCAN_MIN / (core + 28 + banks + 8);
-    let first = answered(&mut world);
-    assert!((share - 2..=share + 2).contains(&first), "{first} of about {share}");
-    assert!(answered(&mut world) <= 2, "nothing is left");
+    let strangers = share(STRANGER_SCANS_PER_MINUTE);
+    let first = answered(&mut world, device, link, 2_000);
+    assert!(about(strangers, first), "{first} of about {strangers}");
+    assert!(answered(&mut world, device, link, 100) <= 2, "nothing is left");
     world.now_ms += 30_000;
-    let later = answered(&mut world);
-    assert!((share / 2 - 2..=share / 2 + 2).contains(&later), "{later} half a minute later");
+    let later = answered(&mut world, device, link, 2_000);
+    assert!(about(strangers / 2, later), "{later} half a minute later");
     assert_eq!(world.devices[device].engine.peers().len(), 1, "it is nobody's fault");
+
+    // A certified key gets more, and not without end.
+    let prover = world.add(2, 0);
+    let records: Vec<Vec<u8>> = world.devices[prover].store.items.values().cloned().collect();
+    world.command(device, Command::Publish { items: records });
+    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: true, gossip: false };
+    world.devices[prover].handle(world.now_ms, up);
+    let leaves = std::mem::take(&mut world.devices[prover].leaves);
+    let Some(Leaves::Frame { bytes, .. }) = leaves.into_iter().next() else { panic!("no proof") };
+    world.input(device, Input::Message { link, bytes });
+    assert_eq!(world.devices[device].engine.peers()[0].author, Some(author(2)));
+    world.now_ms += 120_000;
+    let core = world.devices[device].engine.replica().core_len() as u64;
+    let certified = CERTIFIED_SCANS_PER_MINUTE * SCAN_AUTHORS_MIN / (core + 28 + banks + 8);
+    let count = answered(&mut world, device, link, certified + 1_000);
+    assert!(about(certified, count), "{count} of about {certified}");
 }
