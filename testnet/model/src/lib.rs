@@ -7,8 +7,9 @@
 //! [`properties`] what must hold, and [`bug`] how it can be broken, so that each property is seen
 //! to fail.
 //!
-//! It imports none of ours and was written from the design, so that it can disagree with the
-//! journal. A test walks both through every book that can arise and compares them.
+//! It imports none of ours, so that it can disagree with the journal. It follows the design, and
+//! where that is silent (a contradiction that comes too late, a review that opens again) what the
+//! journal does. A test walks both through every book that can arise and compares them.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod book;
