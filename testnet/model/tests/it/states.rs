@@ -10,8 +10,7 @@ const STATES: usize = 1_290_384;
 #[test]
 fn every_law_holds_in_every_reachable_state_and_every_case_is_reached() {
     let began = Instant::now();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let checker = Bank::default().checker().threads(threads).spawn_bfs().join();
+    let checker = Bank::default().checker().spawn_bfs().join();
     println!(
         "{} states, {} steps between them, at most {} from the first, in {:?}",
         checker.unique_state_count(),
