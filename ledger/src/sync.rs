@@ -189,6 +189,8 @@ pub struct Session {
     /// Symbols of the core came.
     core_heard: bool,
     peer_busy: bool,
+    /// An item has gone either way.
+    gained: bool,
     window: usize,
     others_items_left: usize,
     guard: Guard,
@@ -244,6 +246,7 @@ impl Session {
             scope_told: false,
             core_heard: false,
             peer_busy: false,
+            gained: false,
             window: WINDOW_FIRST,
             guard: Guard::default(),
             sender: Sender::default(),

@@ -96,6 +96,7 @@ impl Session {
     }
 
     fn received(&mut self, item: Vec<u8>, replica: &Replica, shelf: &dyn Shelf) -> Vec<Out> {
+        self.gained = true;
         let passes = match Item::decode(&replica.network(), &item) {
             Ok(Item::Entry(entry)) => {
                 let (passes, odd) = self.guard.passes(&entry, replica, shelf);

@@ -40,6 +40,7 @@ impl Session {
         self.speak_items(replica, shelf, outs);
         self.speak_banks(replica, outs);
         let wants = core::mem::take(&mut self.wants);
+        let mut leads_to_items = !wants.is_empty();
         self.in_messages(
             wants,
             |want: &Want| bytes_of(|bytes| want.put(bytes)),
@@ -47,9 +48,12 @@ impl Session {
             Message::Wants,
         );
         self.speak_vectors(replica, shelf, outs);
+        leads_to_items |= !self.told.is_empty();
         self.speak_more(replica, shelf, outs);
         self.speak_ranges(replica, outs);
-        self.speak_symbols(new, replica, outs);
+        // The first items come before more of what may lead to items: a contact that ends then has
+        // gained.
+        self.speak_symbols(new && (self.gained || !leads_to_items), replica, outs);
         self.speak_cache_ask(outs);
         // What comes with the opening is no answer yet, and nothing is over.
         let opening = self.initiator && self.turns == 0;
@@ -143,6 +147,7 @@ impl Session {
                 }
             }
             outs.push(Out::SendItem(key));
+            self.gained = true;
             bytes += about_bytes(&key);
             items += 1;
         }

@@ -247,6 +247,55 @@ fn short_contacts_always_gain() {
     short_contacts(&mut nodes, 1_200);
 }
 
+/// Two nodes that share authors, each of whom has signed something that the first node lacks.
+fn neighbours(authors: u32) -> [Node; 2] {
+    let mut nodes = villages(0, 0);
+    for number in 0..authors {
+        let mut writer = Writer::new(A, number);
+        for node in &mut nodes {
+            [0, 1].iter().for_each(|serial| {
+                node.take(&grant(writer.id, *serial));
+            });
+        }
+        nodes[1].take(&writer.pay(5).bytes).unwrap();
+    }
+    nodes
+}
+
+/// But for the first ones, which answer a question, ranges are begun beside vectors and wants only
+/// once an item has gone: a contact that ends soon has gained before it goes on looking.
+#[test]
+fn the_first_items_come_before_more_ranges() {
+    let is_first = |message: &[u8]| {
+        let prefix = usize::from(message[1]).div_ceil(8);
+        message[2 + prefix..4 + prefix] == [0, 0]
+    };
+    for link in 0..6 {
+        let mut nodes = neighbours(400);
+        let (mut items, mut begun, mut named, mut late) = (0, 0, 0, 0);
+        let mut looking = false;
+        let mut configs = configs();
+        configs[0].differs = true;
+        let met = contact(&mut nodes, link, configs, |_, _, message| {
+            match message[0] {
+                TAG_ITEM => items += 1,
+                TAG_HAVE | TAG_WANTS => named += 1,
+                TAG_SYMBOLS if message[1] > 0 && is_first(message) => begun += 1,
+                TAG_TURN => {
+                    assert!(items > 0 || named == 0 || begun == 0 || !looking, "link {link}");
+                    looking |= begun > 0;
+                    late += usize::from(items > 0 && named > 0 && begun > 0);
+                    (named, begun) = (0, 0);
+                }
+                _ => {}
+            }
+            true
+        });
+        assert_eq!((met.done, met.items), ([Some(true); 2], 400));
+        assert!(late > 0, "link {link}");
+    }
+}
+
 /// Where a contact is too short for everything, own entries are among what it brings.
 #[test]
 fn own_entries_go_in_the_first_ranges() {
