@@ -16,7 +16,9 @@ use hundi_ledger::money::Currency;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::Key;
 use hundi_ledger::replica::key::subject_bytes;
-use hundi_node::store::{CommitError, OpenError, ReadError, Store, StoreOptions, Write};
+use hundi_node::store::{
+    CommitError, OpenError, OpenReport, ReadError, Store, StoreOptions, Write,
+};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -91,9 +93,25 @@ impl Unit {
     }
 }
 
+/// How the bank's store is opened.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The store below.
+    pub store: StoreOptions,
+    /// Encoded bytes of one batch; a larger unit of work is staged in several.
+    pub batch_bytes_max: usize,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { store: StoreOptions::default(), batch_bytes_max: BATCH_BYTES_MAX }
+    }
+}
+
 /// The bank's store.
 pub struct JournalStore {
     store: Store,
+    opened: OpenReport,
     network: NetworkId,
     batch_bytes_max: usize,
     /// Number of the last event of the last complete unit. One appends at a time.
@@ -112,20 +130,29 @@ impl JournalStore {
     /// # Errors
     /// See [`OpenJournalError`].
     pub fn open(dir: &Path, network: NetworkId) -> Result<(Self, Vec<Event>), OpenJournalError> {
-        Self::open_with(dir, network, BATCH_BYTES_MAX)
+        Self::open_with(dir, network, JournalOptions::default())
     }
 
-    fn open_with(
+    /// As [`JournalStore::open`], for whoever cuts its power or watches it.
+    ///
+    /// # Errors
+    /// See [`OpenJournalError`].
+    pub fn open_with(
         dir: &Path,
         network: NetworkId,
-        batch_bytes_max: usize,
+        JournalOptions { store, batch_bytes_max }: JournalOptions,
     ) -> Result<(Self, Vec<Event>), OpenJournalError> {
-        let (store, report) = Store::open(dir, StoreOptions::default())?;
-        tracing::info!(?report, "the bank's store is open");
+        let (store, opened) = Store::open(dir, store)?;
+        tracing::info!(report = ?opened, "the bank's store is open");
         let head = store.get(HEAD, HEAD_KEY)?.and_then(|bytes| number_of(&bytes)).unwrap_or(0);
-        let mut journal = Self { store, network, batch_bytes_max, head: Mutex::new(head) };
+        let mut journal = Self { store, opened, network, batch_bytes_max, head: Mutex::new(head) };
         let events = journal.clear_unfinished(head)?;
         Ok((journal, events))
+    }
+
+    /// What opening found and did.
+    pub fn opened(&self) -> &OpenReport {
+        &self.opened
     }
 
     /// Makes a unit of work durable. When this returns, all of it is there after any crash; on an
@@ -400,6 +427,10 @@ mod tests {
         unit
     }
 
+    fn in_parts() -> JournalOptions {
+        JournalOptions { batch_bytes_max: 2_000, ..JournalOptions::default() }
+    }
+
     fn bank() -> Bank {
         Bank::new(network(), BankNumber(1), Profile::default()).unwrap()
     }
@@ -428,7 +459,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut bank = bank();
         let (first, second) = (units(&mut bank, 5, 7), units(&mut bank, 7, 30));
-        let (journal, _) = JournalStore::open_with(dir.path(), network().id(), 2_000).unwrap();
+        let open = || JournalStore::open_with(dir.path(), network().id(), in_parts()).unwrap();
+        let (journal, _) = open();
         journal.append(&first).unwrap();
         // What a crash before the last batch leaves: events and staged records beyond the head.
         let number = second.events.last().unwrap().number;
@@ -438,7 +470,7 @@ mod tests {
         writes.extend(records.iter().enumerate().map(|(at, write)| stage(number, at, write)));
         journal.commit_in_parts(writes).unwrap();
         drop(journal);
-        let (journal, events) = JournalStore::open_with(dir.path(), network().id(), 2_000).unwrap();
+        let (journal, events) = open();
         assert_eq!(events, first.events);
         assert_eq!(journal.records().unwrap().len(), first.records.len());
 
@@ -447,7 +479,7 @@ mod tests {
         let record = journal.record_write(&second.records[0]).unwrap();
         journal.store.commit(&[stage(number, 0, &record)]).unwrap();
         drop(journal);
-        let (journal, events) = JournalStore::open_with(dir.path(), network().id(), 2_000).unwrap();
+        let (journal, events) = open();
         assert_eq!(events.len(), first.events.len() + second.events.len());
         assert_eq!(journal.records().unwrap().len(), first.records.len() + second.records.len());
         assert!(journal.store.keys(STAGED).unwrap().is_empty());

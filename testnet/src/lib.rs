@@ -1,6 +1,8 @@
 //! Judges: local networks of real hundi processes, broken on purpose and judged.
 //!
-//! [`demo`] is the living mesh that one command shows; [`mod@bench`] measures what a sync session costs
+//! [`demo`] is the living mesh that one command shows; [`chaos`] breaks real programs under load and
+//! [`power_cut`] their stores, on a [`disk`] of their own, with payments that a [`phone`] signs;
+//! [`mod@bench`] measures what a sync session costs
 //! beside its peers; [`process`] starts, stops and kills the real
 //! binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
 //! round: our side of a session, for somebody else to judge or to be judged by. Nothing here decides what is
@@ -10,7 +12,11 @@
 
 pub mod answers;
 pub mod bench;
+pub mod chaos;
 pub mod demo;
+pub mod disk;
 pub mod paths;
+pub mod phone;
+pub mod power_cut;
 pub mod process;
 pub mod sync_peer;

@@ -6,12 +6,17 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use hundi_testnet::bench::report::Report;
 use hundi_testnet::bench::{self, BenchError, Case};
+use hundi_testnet::chaos::{self, Until};
 use hundi_testnet::demo::{self, DemoError, Options};
-use hundi_testnet::process::interrupt;
+use hundi_testnet::power_cut::writer::{Hold, WriterOptions, write_until_stopped};
+use hundi_testnet::power_cut::{self, StoreKind};
+use hundi_testnet::process::{check_interrupted, interrupt};
 use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Counts what is allocated, for the bench's figures of memory.
@@ -23,6 +28,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_LACKS: u8 = 3;
 /// As shells have it for an interrupt.
 const EXIT_INTERRUPTED: u8 = 130;
+/// Kills of a run of chaos that says neither kills nor minutes.
+const KILLS: u64 = 60;
 
 /// Local networks of real hundi devices and gateways.
 #[derive(Debug, Parser)]
@@ -41,6 +48,15 @@ enum Command {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// Kill, stop, starve and damage real devices and a gateway under load, and look for everything
+    /// that they acknowledged.
+    Chaos(ChaosArgs),
+    /// Cut the power of a device's store and of a bank's, under load, and look for everything that
+    /// was acknowledged. Needs root and loop devices.
+    PowerCut(PowerCutArgs),
+    /// Writes to a store until its power is cut; `power-cut` starts it.
+    #[command(hide = true)]
+    StoreWriter(StoreWriterArgs),
     /// One side of a sync session on standard input and output, to try another implementation
     /// against.
     ///
@@ -120,10 +136,57 @@ struct DemoArgs {
     dir: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct ChaosArgs {
+    /// Print exactly one JSON object on standard output instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Programs to kill; 60 unless --minutes.
+    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    kills: Option<u64>,
+    /// Kill for so long.
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    minutes: Option<u64>,
+    /// Chooses victims and instants.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct PowerCutArgs {
+    /// Print exactly one JSON object on standard output instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Power cuts of each store.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    cuts: u64,
+    /// Chooses the instants.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Have the stores make nothing durable. The rig must notice: the exit status is 1.
+    #[arg(long)]
+    without_barrier: bool,
+}
+
+#[derive(Debug, Args)]
+struct StoreWriterArgs {
+    /// Which store.
+    #[arg(value_enum)]
+    store: StoreKind,
+    /// Its directory.
+    dir: PathBuf,
+    /// Make nothing durable.
+    #[arg(long)]
+    without_barrier: bool,
+    /// Stop at the N-th batch that is in the segment (`segment=N`) or the index (`index=N`).
+    #[arg(long)]
+    hold: Option<Hold>,
+}
+
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // One side of a session has nothing to stop on the way out: an interrupt simply ends it.
-    if !matches!(command, Command::SyncPeer)
+    // These have nothing to stop on the way out: an interrupt simply ends them.
+    if !matches!(command, Command::SyncPeer | Command::StoreWriter(_))
         && let Err(error) = listen_for_interrupts()
     {
         eprintln!("hundi-testnet: cannot wait for signals: {error}");
@@ -132,8 +195,54 @@ fn main() -> ExitCode {
     match command {
         Command::Demo(args) => demo(args),
         Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
+        Command::Chaos(args) => chaos(&args),
+        Command::PowerCut(args) => power_cut(&args),
+        Command::StoreWriter(args) => store_writer(args),
         Command::SyncPeer => sync_peer(),
     }
+}
+
+fn chaos(args: &ChaosArgs) -> ExitCode {
+    let kills = Until::Kills(args.kills.unwrap_or(KILLS));
+    let until = args.minutes.map_or(kills, |it| Until::Elapsed(Duration::from_secs(it * 60)));
+    match chaos::run(&chaos::Options { seed: args.seed, until }) {
+        Ok(report) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Err(error) => lacks(&error),
+    }
+}
+
+fn power_cut(args: &PowerCutArgs) -> ExitCode {
+    let options =
+        power_cut::Options { cuts: args.cuts, seed: args.seed, barrier: !args.without_barrier };
+    match power_cut::run(&options) {
+        Ok(report) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Err(error) => lacks(&error),
+    }
+}
+
+fn store_writer(args: StoreWriterArgs) -> ExitCode {
+    let StoreWriterArgs { store, dir, without_barrier, hold } = args;
+    match write_until_stopped(WriterOptions { store, dir, barrier: !without_barrier, hold }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => lacks(&error),
+    }
+}
+
+/// Prints a report, and says with the status whether it held.
+fn finish(as_json: bool, json: &Value, text: &str, held: bool) -> ExitCode {
+    if as_json {
+        println!("{json}");
+    } else {
+        println!("{text}");
+    }
+    if held { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
+}
+
+/// There is nothing to judge, and why.
+fn lacks(error: &anyhow::Error) -> ExitCode {
+    eprintln!("hundi-testnet: {error:#}");
+    let interrupted = check_interrupted().is_err();
+    ExitCode::from(if interrupted { EXIT_INTERRUPTED } else { EXIT_LACKS })
 }
 
 fn sync_peer() -> ExitCode {

@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -104,11 +104,8 @@ impl Process {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM).context("cannot stop a process")?;
-        }
+    pub fn stop(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
         let deadline = Instant::now() + STOP_DEADLINE;
         while Instant::now() < deadline {
             if self.child.try_wait()?.is_some() {
@@ -127,16 +124,48 @@ impl Process {
         self.end()
     }
 
+    /// Kills it at once as [`Process::kill`] does, and keeps what is known of it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn end(&mut self) -> Result<()> {
+        end(&mut self.child)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("cannot look after a process")
+    }
+
+    /// Stops it from running on (SIGSTOP) until [`Process::resume`].
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn suspend(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it run on (SIGCONT).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("cannot signal a process")
+    }
+
     /// Leaves it running for good.
     pub fn release(self) -> u32 {
         let pid = self.child.id();
         // Dropping it would kill the process. This program ends soon, and its memory with it.
         std::mem::forget(self);
         pid
-    }
-
-    fn end(&mut self) -> Result<()> {
-        end(&mut self.child)
     }
 }
 
@@ -222,7 +251,7 @@ fn find_client(dir: &Path, pid: u32) -> Option<Client> {
 }
 
 /// The last lines of a log.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let from = bytes.len().saturating_sub(LOG_TAIL_BYTES);
     String::from_utf8_lossy(&bytes[from..]).trim().to_owned()

@@ -50,6 +50,11 @@ impl Device {
         Ok(process.with_context(|| format!("{}'s device is off", self.name))?.client())
     }
 
+    /// Its process, to be rough with; none while it is off.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
     /// Its status.
     ///
     /// # Errors
@@ -95,6 +100,11 @@ impl Gateway {
     /// The client of its API.
     pub fn client(&self) -> &Client {
         self.process.client()
+    }
+
+    /// The process, to be rough with.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Its status as a node.
@@ -235,7 +245,7 @@ impl World {
     /// # Errors
     /// When it does not stop.
     pub fn turn_off(&mut self, device: usize) -> Result<()> {
-        self.devices[device].process.take().map_or(Ok(()), Process::stop)
+        self.devices[device].process.take().map_or(Ok(()), |mut process| process.stop())
     }
 
     /// Kills a device's daemon with SIGKILL, as an empty battery does.
@@ -257,6 +267,28 @@ impl World {
         self.devices[device].process = Some(process);
         self.devices[device].place = Place::Nowhere;
         Ok(())
+    }
+
+    /// Starts the gateway again, where it listened before, after its process has ended or been
+    /// killed.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn turn_on_gateway(&mut self) -> Result<()> {
+        let Gateway { dir, address, process, .. } = &mut self.gateway;
+        process.end()?;
+        let log = log(&self.dir, "gateway");
+        *process = Process::start(&self.binaries.gateway, dir, &log, &run_args(Some(*address)))?;
+        Ok(())
+    }
+
+    /// Turns everybody off in order, the gateway last.
+    ///
+    /// # Errors
+    /// When one does not stop.
+    pub fn turn_everybody_off(&mut self) -> Result<()> {
+        (0..self.devices.len()).try_for_each(|device| self.turn_off(device))?;
+        self.gateway.process.stop()
     }
 
     /// Copies the directory of a device that is off, keys and all, and turns the copy on: two
@@ -298,7 +330,7 @@ impl World {
 }
 
 /// No mDNS, loopback only, nobody in reach.
-fn run_args(listen: Option<SocketAddr>) -> Vec<String> {
+pub(crate) fn run_args(listen: Option<SocketAddr>) -> Vec<String> {
     let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let args = ["--listen", &listen.to_string(), "--no-mdns", "--reach", "none"];
     args.map(str::to_owned).to_vec()
@@ -320,7 +352,7 @@ fn make_dir(dir: &Path) -> Result<()> {
 }
 
 /// Copies a directory with the modes of its files.
-fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_dir(from: &Path, to: &Path) -> Result<()> {
     make_dir(to)?;
     let entries = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
     for entry in entries {

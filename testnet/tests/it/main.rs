@@ -1,10 +1,12 @@
 //! Tests of the benches, of sessions over streams of any grain, of one side of a session for other
-//! implementations, and of whole networks of real processes: the demo from end to end, and devices
-//! that are killed while they pay.
+//! implementations, and of whole networks of real processes: the demo from end to end, devices that
+//! are killed while they pay, chaos, and power cuts of both stores.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bench;
+mod chaos;
 mod demo;
 mod frames;
 mod kill;
+mod power_cut;
 mod sync_peer;
