@@ -45,6 +45,11 @@ impl Items {
         number
     }
 
+    /// The bytes of an item.
+    pub fn bytes(&self, number: ItemNumber) -> &[u8] {
+        &self.rows[number.0].0
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = (ItemNumber, &[u8], Option<bool>)> {
         let rows = self.rows.iter().enumerate();
         rows.map(|(at, (bytes, holds))| (ItemNumber(at), &bytes[..], *holds))
