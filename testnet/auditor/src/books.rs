@@ -14,6 +14,8 @@ pub(crate) struct Paid {
     pub(crate) guarantee: i128,
     /// The most that both ever came to.
     pub(crate) most: i128,
+    /// Out of balances of customers: what refunds move, and what is taken back.
+    pub(crate) balance: i128,
     /// Whether it was first paid as the guarantee is, provisionally, and when.
     pub(crate) provisional: bool,
     /// The step at which it was first paid.
@@ -114,7 +116,12 @@ impl Books {
     fn entry_paid(&mut self, entry: [u8; 32], transaction: &Transaction) {
         let reserve = -sum(transaction, |one| matches!(one, Account::Reserve { .. }));
         let guarantee = -sum(transaction, |one| matches!(one, Account::DoubleSpendReceivable(_)));
-        if reserve == 0 && guarantee == 0 {
+        let from_balance = |posting: &&Posting| {
+            matches!(posting.account, Account::Customer(_)) && posting.amount < 0
+        };
+        let moved = transaction.postings.iter().filter(from_balance);
+        let balance: i128 = moved.map(|posting| -i128::from(posting.amount)).sum();
+        if reserve == 0 && guarantee == 0 && balance == 0 {
             return;
         }
         let paid = self.paid.entry(entry).or_insert(Paid {
@@ -125,6 +132,7 @@ impl Books {
         });
         paid.reserve += reserve;
         paid.guarantee += guarantee;
+        paid.balance += balance;
         paid.most = paid.most.max(paid.total());
     }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Certificates of one bank, and grants of one author besides serial 0, that are held.
 const HELD_MAX: usize = 16;
 /// Sequence numbers of one class that are carried.
-pub(crate) const WINDOW: u32 = 64;
+const WINDOW: u32 = 64;
 
 /// What items come to.
 pub(crate) struct Core {

@@ -136,7 +136,8 @@ pub struct BankFacts {
     pub clock_s: u32,
     /// Every item that it signed.
     pub signed: Vec<ItemNumber>,
-    /// Every item that became durable at one of its gateways, in that order.
+    /// Every item that became durable at one of its gateways, in that order. What an older copy of the
+    /// books took back did not arrive; what came again after that did.
     pub arrivals: Vec<Arrival>,
     /// Every answer about an entry, in order.
     pub answers: Vec<Answer>,
@@ -176,7 +177,7 @@ pub struct Answer {
     pub clock_s: u32,
     /// An outcome of the document's table; none is "not decided".
     pub outcome: Option<u8>,
-    /// What was settled.
+    /// What was settled; of a refund that claims nothing of a grant, 0 or what it moved.
     pub amount: u64,
     /// Whether that is the bank's last word.
     pub last: bool,

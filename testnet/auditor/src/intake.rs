@@ -41,8 +41,6 @@ pub(crate) struct Decision<'a> {
     pub(crate) grant: Option<&'a Grant>,
     pub(crate) plaintext: Option<Plaintext>,
     pub(crate) due: Due,
-    /// Whether its interval lies above the lowest start of a contradiction known at the decision.
-    pub(crate) above: bool,
 }
 
 impl Decision<'_> {
@@ -51,12 +49,24 @@ impl Decision<'_> {
         self.plaintext.as_ref()?.payee()
     }
 
+    /// The sum of a refund that claims nothing of its author's grant.
+    pub(crate) fn beside_the_grant(&self) -> Option<u64> {
+        match (&self.plaintext, self.entry.header.amount) {
+            (Some(Plaintext::Refund { sum, .. }), 0) => Some(*sum),
+            _ => None,
+        }
+    }
+
     /// What it may move at most.
     pub(crate) fn worth(&self) -> u64 {
-        match (&self.plaintext, self.entry.header.amount) {
-            (Some(Plaintext::Refund { sum, .. }), 0) => *sum,
-            (_, amount) => amount,
-        }
+        self.beside_the_grant().unwrap_or(self.entry.header.amount)
+    }
+
+    /// What it has moved by the books.
+    pub(crate) fn moved(&self, books: &Books) -> i128 {
+        let paid = books.paid(&self.entry.id);
+        // Of any other entry, what leaves a balance is taken back from its payee.
+        paid.most + self.beside_the_grant().map_or(0, |_| paid.balance)
     }
 }
 
@@ -111,6 +121,12 @@ impl<'a> Intake<'a> {
         bank.arrivals.iter().for_each(|arrival| replay.take(arrival));
         replay.give_up();
         replay.intake
+    }
+
+    /// Whether an entry claims above the lowest start among the headers that contradict under its grant.
+    pub(crate) fn is_above(&self, entry: &Entry) -> bool {
+        let case = self.cases.get(&(entry.header.author, entry.header.serial));
+        case.is_some_and(|case| entry.header.spent_total > case.lowest)
     }
 
     /// Whether a header of this grant had contradicted another before this step.
@@ -251,9 +267,7 @@ impl<'a> Replay<'a, '_, '_> {
             let close = (arrival.step, header.spent_total);
             self.intake.closes.entry((header.author, header.serial)).or_insert(close);
         }
-        let above = self.intake.cases.get(&(header.author, header.serial));
-        let above = above.is_some_and(|case| header.spent_total > case.lowest);
-        let mut decision = Decision { entry, arrival, grant, plaintext, due: Due::Open, above };
+        let mut decision = Decision { entry, arrival, grant, plaintext, due: Due::Open };
         decision.due = self.due(&decision);
         self.place(entry);
         self.intake.order.push(entry.id);
@@ -266,7 +280,7 @@ impl<'a> Replay<'a, '_, '_> {
             let header = &entry.header;
             let grant = self.intake.grants.get(&(header.author, header.serial)).copied();
             let due = Due::Unpaid("nobody could open its body");
-            let decision = Decision { entry, arrival, grant, plaintext: None, due, above: false };
+            let decision = Decision { entry, arrival, grant, plaintext: None, due };
             self.intake.order.push(id);
             self.intake.decisions.insert(id, decision);
         }
@@ -332,7 +346,7 @@ impl<'a> Replay<'a, '_, '_> {
     fn out_of_reserve(&self, decision: &Decision<'_>, grant: &Grant) -> Due {
         let (header, key) = (&decision.entry.header, (grant.author, grant.serial));
         let Some(case) = self.intake.cases.get(&key) else { return Due::Paid };
-        if !decision.above {
+        if header.spent_total <= case.lowest {
             return Due::Paid;
         }
         let contradicts =

@@ -21,10 +21,10 @@ impl Replay<'_, '_, '_> {
         if *sum > header.amount || decision.entry.header.amount > header.amount {
             return Some("a refund above its original");
         }
-        let again = self.intake.decisions.iter().any(|(id, other)| {
+        let again = self.intake.decisions.values().any(|other| {
             matches!(&other.plaintext, Some(Plaintext::Refund { original: its, .. })
                 if its == original)
-                && self.books.paid(id).most > 0
+                && other.moved(self.books) > 0
         });
         again.then_some("its original was returned before")
     }

@@ -1,7 +1,6 @@
 //! I8, by the sections "What is held", "Order of items" and "Limits" of the protocol.
 
 use super::broken;
-use crate::core::WINDOW;
 use crate::facts::{Counters, NodeFacts};
 use crate::known::Known;
 use crate::rules::convergence::Joined;
@@ -16,8 +15,8 @@ const VERIFIED_REFUSED_MAX: u64 = 3;
 /// Of all authors that no grant certifies.
 const VERIFIED_UNCERTIFIED_MAX: u64 = 64;
 
-/// I8: a core is no larger than the windows that its grants admit, and what is cached or verified stays
-/// within the limits.
+/// I8: a core has no more entries than the windows of its records admit, and what is cached or verified
+/// stays within the limits.
 pub(crate) fn judge(known: &Known<'_>) -> Vec<Broken> {
     let (mut found, mut joined) = (Vec::new(), Joined::default());
     for node in known.facts.moments.iter().flat_map(|moment| &moment.nodes) {
@@ -25,11 +24,11 @@ pub(crate) fn judge(known: &Known<'_>) -> Vec<Broken> {
             continue;
         }
         let Some(counters) = &node.counters else { continue };
-        // One window for each class of each author.
-        let windows =
-            joined.of(known, node).map(|core| core.certified.len() as u64 * 2 * u64::from(WINDOW));
+        // The join admits no more than one window of each class of an author.
+        let admitted = joined.of(known, node).map(|core| core.entries);
         found.extend(
-            windows.and_then(|windows| above(node, "core entries", counters.core_entries, windows)),
+            admitted
+                .and_then(|admitted| above(node, "core entries", counters.core_entries, admitted)),
         );
         found.extend(
             limits(counters)

@@ -16,14 +16,15 @@ pub(super) const REJECTED: u8 = 16;
 /// answer for ever; and the answer is what the books say.
 pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
     let mut found = Vec::new();
-    for (id, paid) in &bank.books.paid {
+    for id in bank.books.paid.keys() {
         let Some(decision) = bank.intake.decisions.get(id) else {
             let what = "paid, and no copy that verifies has reached the bank".to_owned();
             found.push(broken(Invariant::ExactlyOnce, what, &[*id]));
             continue;
         };
-        if paid.most > i128::from(decision.worth()) {
-            let what = format!("paid {} of a promise of {}", paid.most, decision.worth());
+        let moved = decision.moved(&bank.books);
+        if moved > i128::from(decision.worth()) {
+            let what = format!("paid {moved} of a promise of {}", decision.worth());
             found.push(broken(Invariant::ExactlyOnce, what, &[*id]));
         }
     }
@@ -60,8 +61,10 @@ fn refused(bank: &Bank<'_>, id: &[u8; 32]) -> bool {
 /// What is settled was paid, and what is rejected was not.
 fn as_booked(bank: &Bank<'_>, id: &[u8; 32], answers: &[&Answer]) -> Option<Broken> {
     let (last, paid) = (answers.last()?, bank.books.paid(id));
+    let decision = bank.intake.decisions.get(id);
+    let moved = decision.map_or(paid.most, |decision| decision.moved(&bank.books));
     let fits = match last.outcome {
-        Some(SETTLED) => paid.most == i128::from(last.amount),
+        Some(SETTLED) => [paid.most, moved].contains(&i128::from(last.amount)),
         Some(outcome) if outcome >= REJECTED => paid.total() == 0,
         _ => true,
     };

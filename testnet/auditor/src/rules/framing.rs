@@ -18,8 +18,16 @@ pub(crate) fn judge(known: &Known<'_>) -> Vec<Broken> {
     found
 }
 
-fn contradictions(known: &Known<'_>) -> Vec<Broken> {
+/// Items that were signed, and lost in a crash before they were durable or had left: nobody ever sees them.
+fn lost(known: &Known<'_>) -> BTreeSet<ItemNumber> {
     let facts = known.facts;
+    let left: BTreeSet<ItemNumber> = facts.departures.iter().map(|one| one.item).collect();
+    let lost = facts.signings.iter().filter(|one| one.durable.is_none());
+    lost.map(|one| one.item).filter(|item| !left.contains(item)).collect()
+}
+
+fn contradictions(known: &Known<'_>) -> Vec<Broken> {
+    let (facts, lost) = (known.facts, lost(known));
     let signed: BTreeSet<[u8; 32]> = facts
         .signings
         .iter()
@@ -30,8 +38,8 @@ fn contradictions(known: &Known<'_>) -> Vec<Broken> {
         if !facts.honest.contains(&author) {
             continue;
         }
-        let headers: Vec<SignedHeader> =
-            items.into_iter().flat_map(|number| known.headers(number)).collect();
+        let seen = items.into_iter().filter(|number| !lost.contains(number));
+        let headers: Vec<SignedHeader> = seen.flat_map(|number| known.headers(number)).collect();
         if let Some(pair) = contradiction::find(&headers) {
             let what = "somebody honest signed two headers that contradict each other".to_owned();
             found.push(broken(Invariant::NoFraming, what, &pair.map(|header| header.id)));

@@ -32,14 +32,14 @@ pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
 }
 
 fn wrongly_paid(bank: &Bank<'_>, decision: &Decision<'_>) -> Option<Broken> {
-    let paid = bank.books.paid(&decision.entry.id);
+    let moved = decision.moved(&bank.books);
     let what = match decision.due {
-        Due::Unpaid(reason) if paid.most > 0 => format!("paid {}, but {reason}", paid.most),
-        Due::Contested if early(&paid) > 0 => {
-            format!("paid {} out of a reserve in which less was left", paid.most)
+        Due::Unpaid(reason) if moved > 0 => format!("paid {moved}, but {reason}"),
+        Due::Contested if early(&bank.books.paid(&decision.entry.id)) > 0 => {
+            format!("paid {moved} out of a reserve in which less was left")
         }
-        _ if (1..i128::from(decision.worth())).contains(&paid.most) => {
-            format!("paid {} of {}, not whole", paid.most, decision.worth())
+        _ if (1..i128::from(decision.worth())).contains(&moved) => {
+            format!("paid {moved} of {}, not whole", decision.worth())
         }
         _ => return None,
     };
@@ -59,7 +59,8 @@ fn wrongly_passed_over(
     let provisional = bank.books.paid(&decision.entry.id).provisional;
     let how = lost(known, bank, decision)
         .or_else(|| provisional.then(|| "was paid provisionally only".to_owned()))?;
-    let place = if decision.above { "first of those that contradict" } else { "below them" };
+    let above = bank.intake.is_above(decision.entry);
+    let place = if above { "first of those that contradict" } else { "below them" };
     let what = format!("{}, {place}, {how}", header.amount);
     Some(broken(Invariant::LossRule, what, &[decision.entry.id]))
 }

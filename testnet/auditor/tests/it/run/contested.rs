@@ -1,1 +1,424 @@
+//! The loss rule: who is paid from the reserve, who from the guarantee, in which order; refunds, closes
+//! and claims that come too late.
 
+use super::making::{self, Draft, Made, Terms};
+use super::world::{CLAIM_UNTIL, Person, World, good_day, terms, village};
+use super::{breaks, holds};
+use hundi_auditor::facts::{Account, Draw};
+use hundi_auditor::run::Invariant::LossRule;
+
+/// A payer with 1,000 that has paid 100 below, and then promises one interval twice: 600 to the first
+/// payee, 500 to the second. The bank had the 600 first, which leaves 300.
+struct Contested {
+    world: World,
+    people: [Person; 3],
+    below: Made,
+    paid: Made,
+    waits: Made,
+    /// What the payer would sign at the contested place.
+    draft: Draft,
+}
+
+impl Contested {
+    fn new(guarantee: u64) -> Self {
+        let mut world = World::new();
+        let mut people = [11, 12, 13].map(|number| world.person(number));
+        world.grant(&people[0], &terms(1, 1_000, guarantee));
+        let [payer, first, second] = &mut people;
+        world.facts.honest.remove(&payer.author());
+        let below = world.pay(payer, first, 100);
+        let mut draft = payer.next(1, 600);
+        let paid = world.sign(&payer.keys, &draft, &making::payment(first.author()));
+        (draft.amount, draft.spent_total) = (500, 600);
+        let waits = world.sign(&payer.keys, &draft, &making::payment(second.author()));
+        world.through(&paid, payer, first, 600);
+        world.arrive(&waits.bytes);
+        world.answer(&waits, Some(1), 0, false);
+        world.freeze(payer);
+        Self { world, people, below, paid, waits, draft }
+    }
+
+    /// The payment below comes, and is paid.
+    fn below_comes(&mut self) {
+        let [payer, first, _] = &self.people;
+        self.world.through(&self.below, payer, first, 100);
+    }
+
+    fn end_of_claims(&mut self) {
+        self.world.clock_s = CLAIM_UNTIL + 1;
+    }
+
+    fn draw(&mut self) {
+        let (step, clock_s) = (self.world.tick(), self.world.clock_s);
+        let author = self.people[0].author();
+        self.world.bank().draws.push(Draw { author, clock_s, step });
+    }
+
+    /// Pays what waits: what is left of the reserve, and the rest as a claim on the offender.
+    fn pay_beyond(&mut self, reserve: i64, guarantee: i64) {
+        let [payer, _, second] = &self.people;
+        let author = payer.author();
+        let moved = [
+            (Account::Reserve { author, serial: 1 }, -reserve),
+            (Account::DoubleSpendReceivable(payer.customer), -guarantee),
+            (Account::PendingIn(second.customer), reserve + guarantee),
+        ];
+        self.world.post(Some(self.waits.id), &moved);
+        self.world.answer(&self.waits, Some(0), (reserve + guarantee) as u64, true);
+    }
+}
+
+#[test]
+fn a_contradiction_from_its_first_entry_to_its_review() {
+    let mut of = Contested::new(500);
+    holds(&of.world.facts());
+    of.below_comes();
+    holds(&of.world.facts());
+    of.end_of_claims();
+    of.draw();
+    of.pay_beyond(300, 200);
+    holds(&of.world.facts());
+}
+
+#[test]
+fn below_a_contradiction_everybody_is_paid() {
+    let mut of = Contested::new(500);
+    of.world.arrive(&of.below.bytes);
+    breaks(&of.world.facts(), LossRule, "100, below them, was never paid");
+}
+
+#[test]
+fn what_fits_is_paid_when_it_comes() {
+    let mut of = Contested::new(500);
+    // 300 are left beside the 100 that are set aside.
+    (of.draft.amount, of.draft.spent_total) = (301, 401);
+    let [payer, _, second] = &of.people;
+    let pay = making::payment(second.author());
+    let above = of.world.sign(&payer.keys, &of.draft, &pay);
+    of.world.arrive(&above.bytes);
+    holds(&of.world.facts());
+    (of.draft.amount, of.draft.spent_total) = (300, 400);
+    let fits = of.world.sign(&payer.keys, &of.draft, &pay);
+    of.world.arrive(&fits.bytes);
+    breaks(&of.world.facts(), LossRule, "300, first of those that contradict, was never paid");
+    of.world.settle(&fits, payer, second, 300);
+    holds(&of.world.facts());
+}
+
+#[test]
+fn what_does_not_fit_waits() {
+    let mut of = Contested::new(500);
+    let [payer, _, second] = &of.people;
+    // There would be 400 in the reserve, but 100 of them are set aside.
+    (of.draft.amount, of.draft.spent_total) = (400, 500);
+    let pay = making::payment(second.author());
+    let made = of.world.sign(&payer.keys, &of.draft, &pay);
+    of.world.through(&made, payer, second, 400);
+    breaks(&of.world.facts(), LossRule, "in which less was left");
+}
+
+#[test]
+fn who_came_first_is_paid_first() {
+    let mut of = Contested::new(500);
+    of.below_comes();
+    // The bank had the 600 first, and paid the 500 in their place.
+    let [payer, _, second] = &of.people;
+    let (paid, waits) = (of.paid.id, of.waits.id);
+    let bank = of.world.bank();
+    bank.transactions.retain(|it| it.entry != Some(paid));
+    bank.answers.retain(|it| it.entry != paid && it.entry != waits);
+    of.world.settle(&of.waits, payer, second, 500);
+    breaks(&of.world.facts(), LossRule, "600, first of those");
+}
+
+#[test]
+fn payments_are_whole() {
+    let mut of = Contested::new(500);
+    of.end_of_claims();
+    of.draw();
+    of.pay_beyond(300, 0);
+    breaks(&of.world.facts(), LossRule, "paid 300 of 500, not whole");
+}
+
+#[test]
+fn the_guarantee_waits_for_the_end_of_claims() {
+    let mut of = Contested::new(500);
+    of.draw();
+    of.pay_beyond(300, 200);
+    breaks(&of.world.facts(), LossRule, "before the end of claims");
+}
+
+#[test]
+fn the_order_is_drawn_after_the_end_of_claims() {
+    let mut of = Contested::new(500);
+    of.draw();
+    of.end_of_claims();
+    of.pay_beyond(300, 200);
+    breaks(&of.world.facts(), LossRule, "no randomness drawn");
+}
+
+#[test]
+fn whoever_fits_after_the_end_of_claims_is_paid() {
+    let mut of = Contested::new(500);
+    let [payer, _, second] = &of.people;
+    // 301 do not fit beside what is set aside. As nobody claims that, 400 are left in the end.
+    (of.draft.amount, of.draft.spent_total) = (301, 401);
+    let made = of.world.sign(&payer.keys, &of.draft, &making::payment(second.author()));
+    of.world.arrive(&made.bytes);
+    of.end_of_claims();
+    holds(&of.world.facts());
+    of.draw();
+    breaks(&of.world.facts(), LossRule, "301 passed over");
+}
+
+#[test]
+fn one_payee_gets_half_of_a_guarantee_at_most() {
+    let mut of = Contested::new(399);
+    of.end_of_claims();
+    of.draw();
+    of.pay_beyond(300, 200);
+    breaks(&of.world.facts(), LossRule, "one payee got 200 of a guarantee of 399");
+}
+
+#[test]
+fn guarantees_stay_within_the_pool() {
+    let mut of = Contested::new(500);
+    of.end_of_claims();
+    of.draw();
+    of.world.post(None, &[(Account::GuaranteePool, -4_801), (Account::LossExpense, 4_801)]);
+    of.pay_beyond(300, 200);
+    breaks(&of.world.facts(), LossRule, "200 open beyond reserves with 199 in the pool");
+}
+
+#[test]
+fn no_guarantee_for_who_belongs_to_the_payer_or_knew() {
+    let mut of = Contested::new(500);
+    let link = [of.people[2].customer, of.people[0].customer];
+    of.end_of_claims();
+    of.draw();
+    of.pay_beyond(300, 200);
+    of.world.bank().links.push(link);
+    breaks(&of.world.facts(), LossRule, "belongs to the payer");
+
+    let mut of = Contested::new(500);
+    let [payer, _, second] = &of.people;
+    (of.draft.amount, of.draft.spent_total) = (450, 550);
+    let other = of.world.sign(&payer.keys, &of.draft, &making::payment(second.author()));
+    of.world.arrive(&other.bytes);
+    for made in [&other, &of.waits] {
+        of.world.tell(second, made, 0, 0);
+    }
+    of.end_of_claims();
+    of.draw();
+    holds(&of.world.facts());
+    of.pay_beyond(300, 200);
+    breaks(&of.world.facts(), LossRule, "accepted what contradicts it");
+}
+
+#[test]
+fn a_guarantee_without_a_contradiction() {
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.arrive(&made.bytes);
+    world.clock_s = CLAIM_UNTIL + 1;
+    let moved = [
+        (Account::DoubleSpendReceivable(payer.customer), -100),
+        (Account::PendingIn(first.customer), 100),
+    ];
+    world.post(Some(made.id), &moved);
+    world.answer(&made, Some(0), 100, true);
+    breaks(&world.facts(), LossRule, "without a contradiction");
+}
+
+#[test]
+fn contested_is_not_rejected_before_the_end_of_claims() {
+    let mut of = Contested::new(0);
+    of.world.answer(&of.waits, Some(16), 0, true);
+    breaks(&of.world.facts(), LossRule, "outcome 16");
+    of.world.bank().answers.pop();
+    of.end_of_claims();
+    of.draw();
+    of.world.answer(&of.waits, Some(16), 0, true);
+    holds(&of.world.facts());
+}
+
+#[test]
+fn what_comes_after_claim_until_is_not_paid() {
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.clock_s = CLAIM_UNTIL + 1;
+    world.through(&made, payer, first, 100);
+    breaks(&world.facts(), LossRule, "reached the bank after claim-until");
+}
+
+#[test]
+fn whoever_refuses_or_knew_is_not_paid() {
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.freeze(payer);
+    world.tell(first, &made, 0, 1);
+    world.through(&made, payer, first, 100);
+    // It held the freezes of the epoch before.
+    holds(&world.facts());
+    let made = world.pay(payer, first, 100);
+    world.arrive(&made.bytes);
+    let receipt = |world: &mut World, made: &Made, verdict, epoch| {
+        // The receipt has to come first, to be known at the decision.
+        let arrival = world.bank().arrivals.pop();
+        world.tell(first, made, verdict, epoch);
+        world.bank().arrivals.extend(arrival);
+    };
+    receipt(&mut world, &made, 0, 2);
+    holds(&world.facts());
+    world.settle(&made, payer, first, 100);
+    breaks(&world.facts(), LossRule, "the payee knew");
+
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.tell(first, &made, 7, 0);
+    world.through(&made, payer, first, 100);
+    breaks(&world.facts(), LossRule, "refused it with a signature");
+}
+
+#[test]
+fn reasons_that_are_not_there() {
+    for outcome in [18, 19, 20, 21, 22] {
+        // Under a contradiction, so that this is no honest loss.
+        let mut of = Contested::new(500);
+        of.world.answer(&of.waits, Some(outcome), 0, true);
+        breaks(&of.world.facts(), LossRule, &format!("outcome {outcome}, for which"));
+    }
+}
+
+#[test]
+fn an_unknown_kind_and_a_sealed_body_move_nothing() {
+    let (mut world, people) = village();
+    let [payer, first, _] = &people;
+    let draft = Draft { kind: 9, ..payer.next(1, 100) };
+    let made = world.sign(&payer.keys, &draft, &making::payment(first.author()));
+    world.through(&made, payer, first, 100);
+    breaks(&world.facts(), LossRule, "a kind that no bank knows");
+
+    let (mut world, people) = village();
+    let [payer, first, _] = &people;
+    let (network, sealing) = (world.network, world.bank_sealing);
+    let (draft, pay) = (payer.next(1, 100), making::payment(first.author()));
+    let made = making::entry(&network, &payer.keys, &sealing, &draft, &pay, Some([3; 32]));
+    world.note(&made);
+    world.through(&made, payer, first, 100);
+    breaks(&world.facts(), LossRule, "nobody could open its body");
+}
+
+/// A refund out of the balance of who signs it, as the bank books it; none claims of a grant.
+fn refunded(world: &mut World, by: &mut Person, to: &Person, original: &Made, sum: u64) {
+    let draft = Draft { kind: 2, serial: 0, ..by.next(0, 0) };
+    let plaintext = making::refund(to.author(), &original.id, sum);
+    let made = world.sign(&by.keys, &draft, &plaintext);
+    by.follow(&draft, &made);
+    world.arrive(&made.bytes);
+    let sum = sum as i64;
+    let moved = [(Account::Customer(by.customer), -sum), (Account::Customer(to.customer), sum)];
+    world.post(Some(made.id), &moved);
+    world.answer(&made, Some(0), 0, true);
+}
+
+#[test]
+fn refunds_stay_with_their_original() {
+    let (mut world, mut people, made) = good_day();
+    let [payer, first, _] = &mut people;
+    refunded(&mut world, first, payer, &made[0], 60);
+    holds(&world.facts());
+    refunded(&mut world, first, payer, &made[0], 20);
+    breaks(&world.facts(), LossRule, "its original was returned before");
+
+    let (mut world, mut people, made) = good_day();
+    let [payer, _, second] = &mut people;
+    refunded(&mut world, second, payer, &made[0], 50);
+    breaks(&world.facts(), LossRule, "beside its original");
+
+    let (mut world, people, made) = good_day();
+    let [_, mut first, second] = people;
+    refunded(&mut world, &mut first, &second, &made[0], 60);
+    breaks(&world.facts(), LossRule, "beside its original");
+
+    let (mut world, mut people, made) = good_day();
+    let [payer, _, second] = &mut people;
+    // It has more than it was paid here.
+    let more = [(Account::Nostro, -10), (Account::Customer(second.customer), 10)];
+    world.post(None, &more);
+    refunded(&mut world, second, payer, &made[1], 51);
+    breaks(&world.facts(), LossRule, "above its original");
+}
+
+#[test]
+fn a_reserve_returns_by_its_close_only() {
+    let release = |world: &mut World, payer: &Person, amount: i64| {
+        let reserve = Account::Reserve { author: payer.author(), serial: 1 };
+        world.post(None, &[(reserve, -amount), (Account::Customer(payer.customer), amount)]);
+    };
+    let (mut world, mut people, _) = good_day();
+    release(&mut world, &people[0], 850);
+    breaks(&world.facts(), LossRule, "it was not closed");
+    world.bank().transactions.pop();
+    // Promised, and on its way as the close comes.
+    let [payer, first, _] = &mut people;
+    let late = world.pay(payer, first, 30);
+    let draft = Draft { kind: 4, amount: 0, ..payer.next(1, 0) };
+    let close = world.sign(&payer.keys, &draft, &[]);
+    world.arrive(&close.bytes);
+    release(&mut world, payer, 820);
+    holds(&world.facts());
+    world.through(&late, payer, first, 30);
+    holds(&world.facts());
+    let (mut world, mut people, _) = good_day();
+    let [payer, first, _] = &mut people;
+    world.pay(payer, first, 30);
+    let draft = Draft { kind: 4, amount: 0, ..payer.next(1, 0) };
+    let close = world.sign(&payer.keys, &draft, &[]);
+    world.arrive(&close.bytes);
+    release(&mut world, payer, 821);
+    breaks(&world.facts(), LossRule, "less than was promised");
+    // After the end of claims everything returns.
+    let (mut world, people, _) = good_day();
+    world.clock_s = CLAIM_UNTIL;
+    release(&mut world, &people[0], 850);
+    holds(&world.facts());
+}
+
+#[test]
+fn nothing_returns_under_a_contradiction() {
+    let mut of = Contested::new(500);
+    let payer = &of.people[0];
+    let reserve = Account::Reserve { author: payer.author(), serial: 1 };
+    of.world.post(None, &[(reserve, -50), (Account::Customer(payer.customer), 50)]);
+    breaks(&of.world.facts(), LossRule, "released at 100, before the end of claims under");
+}
+
+#[test]
+fn a_bearer_grant_has_no_guarantee_and_returns_late() {
+    let mut world = World::new();
+    let people = [11, 12, 13].map(|number| world.person(number));
+    let [payer, first, second] = &people;
+    world.grant(payer, &Terms { flags: 1, ..terms(1, 1_000, 0) });
+    world.facts.honest.remove(&payer.author());
+    let draft = payer.next(1, 1_000);
+    let made = [first, second]
+        .map(|payee| world.sign(&payer.keys, &draft, &making::payment(payee.author())));
+    world.through(&made[0], payer, first, 1_000);
+    world.arrive(&made[1].bytes);
+    // The first wins, and nobody has to wait for that.
+    world.answer(&made[1], Some(16), 0, true);
+    world.freeze(payer);
+    holds(&world.facts());
+
+    let mut world = World::new();
+    let payer = world.person(11);
+    world.grant(&payer, &Terms { flags: 1, ..terms(1, 1_000, 0) });
+    let reserve = Account::Reserve { author: payer.author(), serial: 1 };
+    world.post(None, &[(reserve, -50), (Account::Customer(payer.customer), 50)]);
+    breaks(&world.facts(), LossRule, "of a bearer grant");
+}

@@ -1,6 +1,6 @@
 //! I1, I6 and I8: what nodes hold.
 
-use super::making::{self, Made};
+use super::making::{self, Draft, Made};
 use super::world::{Person, World, good_day, village};
 use super::{breaks, holds};
 use crate::{array, bytes, file, rows};
@@ -168,6 +168,30 @@ fn a_bank_that_does_not_freeze() {
     holds(&world.facts());
 }
 
+/// What is beyond a window is in no core.
+#[test]
+fn a_core_beyond_its_windows() {
+    let (mut world, people) = village();
+    let payer = &people[0];
+    world.facts.honest.remove(&payer.author());
+    let made: Vec<Made> = (0..70)
+        .map(|sequence| {
+            let spent_total = u64::from(sequence) + 1;
+            let previous = [u8::from(sequence > 0); 32];
+            let draft = Draft { sequence, previous, spent_total, ..payer.next(1, 1) };
+            world.sign(&payer.keys, &draft, &making::payment(people[1].author()))
+        })
+        .collect();
+    let mut node = world.node(0, &made.iter().collect::<Vec<_>>());
+    // The digest of the tests knows no windows.
+    node.digest = None;
+    node.counters = Some(Counters { core_entries: 64, ..Counters::default() });
+    world.facts.moments.push(Moment { quiet: false, nodes: vec![node] });
+    holds(&world.facts());
+    world.facts.moments[0].nodes[0].counters.as_mut().unwrap().core_entries = 65;
+    breaks(&world.facts(), Bounded, "counts 65 core entries, at most 64");
+}
+
 #[test]
 fn counters_above_their_limits() {
     let within = Counters {
@@ -181,9 +205,8 @@ fn counters_above_their_limits() {
     let (mut world, _, _) = good_day();
     world.facts.moments[0].nodes[0].counters = Some(within.clone());
     holds(&world.facts());
-    // Three certified authors, two classes, 64 each.
     let beyond = [
-        (Counters { core_entries: 385, ..within.clone() }, "core entries"),
+        (Counters { core_entries: 3, ..within.clone() }, "core entries"),
         (Counters { cache_items: [11, 10], ..within.clone() }, "cached items"),
         (Counters { receipts_of_one: 129, ..within.clone() }, "receipts"),
         (Counters { verified_admitted: 129, ..within.clone() }, "that are admitted"),

@@ -77,6 +77,12 @@ fn somebody_honest_that_contradicts_itself() {
     breaks(&world.facts(), NoFraming, "contradict each other");
     let found = judge(&world.facts()).unwrap();
     assert!(found[0].items.contains(&one.id) && found[0].items.contains(&two.id));
+    // Lost in a crash before anybody saw it, the first was never said.
+    world.facts.signings[2].durable = None;
+    let left = world.facts.departures.remove(2);
+    holds(&world.facts());
+    world.facts.departures.push(left);
+    world.facts.signings[2].durable = Some(0);
     world.facts.honest.remove(&payer.author());
     holds(&world.facts());
 }
