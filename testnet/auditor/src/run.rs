@@ -108,6 +108,7 @@ pub fn judge(facts: &Facts) -> Result<Vec<Broken>, Refused> {
         broken.extend(rules::conservation::judge(bank));
         broken.extend(rules::exactly_once::judge(&known, bank));
         broken.extend(rules::evidence::frozen(&known, bank));
+        broken.extend(rules::framing::two_verdicts(&known, bank));
         broken.extend(rules::loss::judge(&known, bank));
         broken.extend(rules::guarantee::judge(&known, bank));
         broken.extend(rules::releases::judge(bank));

@@ -9,8 +9,8 @@ use crate::records::{Author, Checkpoint, Item, Record};
 use crate::run::{Bank, Broken, Invariant};
 use std::collections::BTreeMap;
 
-/// Everything that a bank signs verifies, what has one identity and version has one content, receipts of
-/// payees that it settles from are of one mind, and checkpoints say what the books say.
+/// Everything that a bank signs verifies, what has one identity and version has one content, and
+/// checkpoints say what the books say.
 pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
     let mut found = two_contents(known, bank);
     for number in &bank.facts.signed {
@@ -25,12 +25,6 @@ pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
         found.extend(settled_as_booked(&paid, &id, checkpoint));
         found.extend(names_as_booked(bank, &id, checkpoint));
         found.extend(decided_is_paid(bank, &id, checkpoint));
-    }
-    for (signer, entry) in bank.intake.receipts.at_odds() {
-        if known.facts.honest.contains(&signer) {
-            let what = "somebody honest signed two verdicts on one entry".to_owned();
-            found.push(broken(Invariant::NoFraming, what, &[*entry]));
-        }
     }
     found
 }

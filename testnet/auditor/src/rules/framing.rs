@@ -5,7 +5,7 @@ use crate::contradiction;
 use crate::facts::ItemNumber;
 use crate::known::Known;
 use crate::records::{Record, SignedHeader};
-use crate::run::{Broken, Invariant};
+use crate::run::{Bank, Broken, Invariant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// I7: nobody honest is ever seen to contradict itself, whatever proofs and entries there are; nothing
@@ -88,4 +88,16 @@ fn signed_after_stop(known: &Known<'_>) -> Vec<Broken> {
         }
     }
     found
+}
+
+/// I7, for payees: by the receipts that reached a bank, nobody honest signs two verdicts on one entry.
+pub(crate) fn two_verdicts(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
+    let at_odds = bank.intake.receipts.at_odds();
+    let honest = at_odds.filter(|(signer, _)| known.facts.honest.contains(signer));
+    honest
+        .map(|(_, entry)| {
+            let what = "somebody honest signed two verdicts on one entry".to_owned();
+            broken(Invariant::NoFraming, what, &[*entry])
+        })
+        .collect()
 }

@@ -32,9 +32,7 @@ pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
         }
     }
     for ((key, payee), paid) in &payees {
-        let guarantee = bank.intake.grants.get(key).map_or(0, |grant| grant.guarantee);
-        // Of what all grants of a customer share, at most half.
-        let shared = shared(bank, key.0).max(guarantee);
+        let shared = shared(bank, key.0);
         if paid * 2 > i128::from(shared) {
             let what = format!("one payee got {paid} of a guarantee of {shared}");
             found.push(broken(Invariant::LossRule, what, &[payee.key]));
@@ -65,8 +63,8 @@ fn undue(
 ) -> Option<&'static str> {
     let payee = decision.payee()?;
     let drawn = || {
-        let draws = bank.facts.draws.iter().filter(|draw| draw.author == grant.author);
-        draws.into_iter().any(|draw| draw.clock_s >= grant.claim_until && draw.step <= paid.step)
+        let mut draws = bank.facts.draws.iter().filter(|draw| draw.author == grant.author);
+        draws.any(|draw| draw.clock_s >= grant.claim_until && draw.step <= paid.step)
     };
     if !bank.intake.cases.contains_key(&(grant.author, grant.serial)) {
         Some("without a contradiction")

@@ -7,6 +7,7 @@ use super::honest_loss::lost;
 use crate::facts::Answer;
 use crate::intake::{Decision, Due, early};
 use crate::known::Known;
+use crate::records::{PAYMENT, REFUND};
 use crate::run::{Bank, Broken, Invariant};
 
 /// "Does not open" is no verdict before this long after claim-until.
@@ -83,9 +84,9 @@ fn unfounded(bank: &Bank<'_>, decision: &Decision<'_>, answer: &Answer) -> Optio
         19 if decision.plaintext.is_some() => false,
         19 if decision.due == Due::Unpaid("its body says nothing") => true,
         19 => answer.clock_s >= grant.claim_until.saturating_add(OPENING_S),
-        20 => decision.entry.header.kind == crate::records::REFUND,
+        20 => decision.entry.header.kind == REFUND,
         21 => told(&|told| told.verdict != 0),
-        22 => !matches!(decision.entry.header.kind, crate::records::PAYMENT),
+        22 => !matches!(decision.entry.header.kind, PAYMENT | REFUND),
         _ => true,
     };
     (!founded).then(|| format!("rejected by outcome {outcome}, for which there is no reason"))

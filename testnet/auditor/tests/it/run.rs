@@ -3,6 +3,7 @@
 
 mod books;
 mod contested;
+mod core;
 mod joins;
 mod making;
 mod people;

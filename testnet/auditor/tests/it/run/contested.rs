@@ -4,7 +4,7 @@
 use super::making::{self, Draft, Made, Terms};
 use super::world::{CLAIM_UNTIL, Person, World, good_day, terms, village};
 use super::{breaks, holds};
-use hundi_auditor::facts::{Account, Draw};
+use hundi_auditor::facts::{Account, Arrival, Draw};
 use hundi_auditor::run::Invariant::LossRule;
 
 /// A payer with 1,000 that has paid 100 below, and then promises one interval twice: 600 to the first
@@ -115,6 +115,174 @@ fn what_does_not_fit_waits() {
     let made = of.world.sign(&payer.keys, &of.draft, &pay);
     of.world.through(&made, payer, second, 400);
     breaks(&of.world.facts(), LossRule, "in which less was left");
+}
+
+/// Where the documents do not say what a bank does, either is taken.
+#[test]
+fn what_the_documents_leave_open() {
+    // Whether what was refused below stays set aside.
+    for paid in [false, true] {
+        let mut of = Contested::new(500);
+        of.world.tell(&of.people[1], &of.below, 7, 0);
+        of.world.arrive(&of.below.bytes);
+        of.world.answer(&of.below, Some(21), 0, true);
+        let [payer, _, second] = &of.people;
+        (of.draft.amount, of.draft.spent_total) = (350, 450);
+        let pay = making::payment(second.author());
+        let made = of.world.sign(&payer.keys, &of.draft, &pay);
+        of.world.arrive(&made.bytes);
+        if paid {
+            of.world.settle(&made, payer, second, 350);
+        }
+        holds(&of.world.facts());
+    }
+    // What lies above a contradiction without being in one.
+    for paid in [false, true] {
+        let mut of = Contested::new(500);
+        let [payer, first, _] = &of.people;
+        let draft =
+            Draft { sequence: 3, previous: [1; 32], amount: 50, spent_total: 850, ..of.draft };
+        let made = of.world.sign(&payer.keys, &draft, &making::payment(first.author()));
+        of.world.arrive(&made.bytes);
+        if paid {
+            of.world.settle(&made, payer, first, 50);
+        }
+        holds(&of.world.facts());
+    }
+    // Who is first, if one came before that nobody can open yet.
+    for paid in [false, true] {
+        let mut of = Contested::new(500);
+        let [payer, first, second] = &of.people;
+        let (network, sealing) = (of.world.network, of.world.bank_sealing);
+        (of.draft.amount, of.draft.spent_total) = (200, 300);
+        let pay = making::payment(first.author());
+        let closed = making::entry(&network, &payer.keys, &sealing, &of.draft, &pay, Some([3; 32]));
+        of.world.note(&closed);
+        of.world.arrive(&closed.bytes);
+        let pay = making::payment(second.author());
+        let made = of.world.sign(&payer.keys, &of.draft, &pay);
+        of.world.arrive(&made.bytes);
+        if paid {
+            of.world.settle(&made, payer, second, 200);
+        }
+        holds(&of.world.facts());
+    }
+    // At claim-until to the second.
+    for paid in [false, true] {
+        let (mut world, mut people) = village();
+        let [payer, first, _] = &mut people;
+        let made = world.pay(payer, first, 100);
+        world.accept(first, &made, 100);
+        world.clock_s = CLAIM_UNTIL;
+        world.arrive(&made.bytes);
+        if paid {
+            world.settle(&made, payer, first, 100);
+        } else {
+            world.answer(&made, Some(17), 0, true);
+        }
+        holds(&world.facts());
+    }
+}
+
+/// What a close gave back before the contradiction came is not there any more.
+#[test]
+fn what_was_released_is_not_left() {
+    let (mut world, mut people, _) = good_day();
+    let [payer, first, _] = &mut people;
+    world.facts.honest.remove(&payer.author());
+    let mut draft = Draft { kind: 4, amount: 0, ..payer.next(1, 0) };
+    let close = world.sign(&payer.keys, &draft, &[]);
+    world.arrive(&close.bytes);
+    let reserve = Account::Reserve { author: payer.author(), serial: 1 };
+    world.post(None, &[(reserve, -850), (Account::Customer(payer.customer), 850)]);
+    holds(&world.facts());
+    (draft.kind, draft.amount, draft.spent_total) = (1, 10, 160);
+    let made = world.sign(&payer.keys, &draft, &making::payment(first.author()));
+    world.arrive(&made.bytes);
+    world.answer(&made, Some(1), 0, false);
+    world.freeze(payer);
+    holds(&world.facts());
+}
+
+/// A contradiction that lies lower than the one before sets less aside.
+#[test]
+fn the_lowest_start_counts() {
+    let mut of = Contested::new(500);
+    let [payer, first, second] = &of.people;
+    // Another 60 in place of the 100 below: now nothing is set aside, and 400 are left.
+    let draft =
+        Draft { sequence: 0, previous: [0; 32], amount: 60, spent_total: 60, ..of.draft.clone() };
+    let other = of.world.sign(&payer.keys, &draft, &making::payment(second.author()));
+    of.world.through(&of.below, payer, first, 100);
+    of.world.arrive(&other.bytes);
+    breaks(&of.world.facts(), LossRule, "60, first of those that contradict, was never paid");
+    of.world.settle(&other, payer, second, 60);
+    holds(&of.world.facts());
+    (of.draft.amount, of.draft.spent_total) = (240, 340);
+    let made = of.world.sign(&payer.keys, &of.draft, &making::payment(second.author()));
+    of.world.arrive(&made.bytes);
+    breaks(&of.world.facts(), LossRule, "240, first of those that contradict, was never paid");
+}
+
+/// Who would fit into the guarantee after all, and who would not for a reason.
+#[test]
+fn whoever_fits_into_the_guarantee_is_paid() {
+    let waiting = |guarantee: u64, amount: u64| {
+        let mut of = Contested::new(guarantee);
+        of.below_comes();
+        let [payer, first, _] = &of.people;
+        // All that is left goes to a first one, so that only the guarantee is there.
+        (of.draft.amount, of.draft.spent_total) = (300, 400);
+        let pay = making::payment(first.author());
+        let all = of.world.sign(&payer.keys, &of.draft, &pay);
+        of.world.through(&all, payer, first, 300);
+        let third = of.world.person(14);
+        (of.draft.amount, of.draft.spent_total) = (amount, 100 + amount);
+        let pay = making::payment(third.author());
+        let made = of.world.sign(&of.people[0].keys, &of.draft, &pay);
+        of.world.arrive(&made.bytes);
+        (of, third, made)
+    };
+    let ended = |of: &mut Contested| {
+        of.end_of_claims();
+        of.draw();
+    };
+    let (mut of, _, _) = waiting(500, 250);
+    ended(&mut of);
+    breaks(&of.world.facts(), LossRule, "250 passed over");
+    // More than half of it.
+    let (mut of, _, _) = waiting(499, 250);
+    ended(&mut of);
+    holds(&of.world.facts());
+    // One that refused, one that knew, one that belongs to the payer.
+    let (mut of, third, made) = waiting(500, 250);
+    of.world.tell(&third, &made, 7, 0);
+    ended(&mut of);
+    holds(&of.world.facts());
+    let (mut of, third, made) = waiting(500, 250);
+    of.world.tell(&third, &made, 0, 2);
+    ended(&mut of);
+    holds(&of.world.facts());
+    let (mut of, third, _) = waiting(500, 250);
+    let link = [of.people[0].customer, third.customer];
+    of.world.bank().links.push(link);
+    ended(&mut of);
+    holds(&of.world.facts());
+    // One that accepted something else in its place, too.
+    let (mut of, third, made) = waiting(500, 250);
+    (of.draft.amount, of.draft.spent_total) = (251, 351);
+    let pay = making::payment(third.author());
+    let other = of.world.sign(&of.people[0].keys, &of.draft, &pay);
+    of.world.arrive(&other.bytes);
+    of.world.tell(&third, &made, 0, 0);
+    of.world.tell(&third, &other, 0, 0);
+    ended(&mut of);
+    holds(&of.world.facts());
+    // The pool is empty.
+    let (mut of, _, _) = waiting(500, 250);
+    of.world.post(None, &[(Account::GuaranteePool, -5_000), (Account::LossExpense, 5_000)]);
+    ended(&mut of);
+    holds(&of.world.facts());
 }
 
 #[test]
@@ -372,6 +540,11 @@ fn a_reserve_returns_by_its_close_only() {
     world.arrive(&close.bytes);
     release(&mut world, payer, 820);
     holds(&world.facts());
+    // Not before the bank has it.
+    let close = world.bank().arrivals.pop().unwrap();
+    world.bank().arrivals.push(Arrival { step: u64::MAX, ..close.clone() });
+    breaks(&world.facts(), LossRule, "before its close came");
+    *world.bank().arrivals.last_mut().unwrap() = close;
     world.through(&late, payer, first, 30);
     holds(&world.facts());
     let (mut world, mut people, _) = good_day();
@@ -414,6 +587,22 @@ fn a_bearer_grant_has_no_guarantee_and_returns_late() {
     world.answer(&made[1], Some(16), 0, true);
     world.freeze(payer);
     holds(&world.facts());
+    // No guarantee is ever paid.
+    world.bank().answers.pop();
+    world.clock_s = CLAIM_UNTIL + 1;
+    let moved = [
+        (Account::Nostro, -1_000),
+        (Account::Reserve { author: payer.author(), serial: 1 }, 1_000),
+    ];
+    world.post(None, &moved);
+    let moved = [
+        (Account::Reserve { author: payer.author(), serial: 1 }, -1_000),
+        (Account::PendingIn(second.customer), 1_000),
+    ];
+    world.post(Some(made[1].id), &moved);
+    world.answer(&made[1], Some(0), 1_000, true);
+    let found = hundi_auditor::run::judge(&world.facts()).unwrap();
+    assert!(found.iter().any(|it| it.what.contains("under a bearer grant")), "{found:?}");
 
     let mut world = World::new();
     let payer = world.person(11);

@@ -155,6 +155,31 @@ fn two_headers_each_in_its_own_component_are_no_evidence() {
     holds(&world.facts());
 }
 
+/// Of whom nothing is certified any more, no proof is held.
+#[test]
+fn two_headers_of_somebody_that_nobody_certifies() {
+    let (mut world, people) = village();
+    let made = double_spend(&mut world, &people);
+    let mut node = world.node(0, &[&made[0], &made[1]]);
+    let core = node.core.as_mut().unwrap();
+    let grant = |item: &ItemNumber| world.facts.items.bytes(*item)[0] == 2;
+    core.retain(|item| !grant(item));
+    node.digest = None;
+    world.quiet(vec![node]);
+    holds(&world.facts());
+}
+
+#[test]
+fn quiet_nodes_that_differ_in_records_of_banks() {
+    let (mut world, _, _) = good_day();
+    let bulletin = making::bulletin(&world.network, &world.online, 1, 5);
+    let bulletin = world.facts.items.note(&bulletin);
+    let node = &mut world.facts.moments[0].nodes[1];
+    node.core.as_mut().unwrap().push(bulletin);
+    node.digest = None;
+    breaks(&world.facts(), Convergence, "differ in records of banks");
+}
+
 #[test]
 fn a_bank_that_does_not_freeze() {
     let (mut world, people) = village();

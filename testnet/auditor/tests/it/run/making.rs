@@ -44,13 +44,35 @@ fn signed(network: &[u8; 32], tag: u8, context: &str, record: &[u8], by: &Keys) 
     [&[tag], record, &by.sign(&id)].concat()
 }
 
-pub(crate) fn certificate(network: &[u8; 32], root: &Keys, number: u16, online: &Keys) -> Vec<u8> {
+/// A certificate for both roles, with bounds on earlier ones: certificate and last epoch.
+pub(crate) fn certificate(
+    network: &[u8; 32],
+    root: &Keys,
+    number: u16,
+    online: &Keys,
+    honours: &[(u16, u32)],
+) -> Vec<u8> {
     let mut record = vec![1];
     record.extend(root.author.bank.to_le_bytes());
     record.extend(number.to_le_bytes());
     record.extend(online.author.key);
-    record.extend([3, 0, 0]);
+    record.push(3);
+    record.extend((honours.len() as u16).to_le_bytes());
+    for (certificate, epoch_last) in honours {
+        record.extend(certificate.to_le_bytes());
+        record.extend(epoch_last.to_le_bytes());
+    }
     signed(network, 1, "hundi v1 certificate", &record, root)
+}
+
+pub(crate) fn bulletin(network: &[u8; 32], online: &Keys, epoch: u32, time: u32) -> Vec<u8> {
+    let mut record = vec![1];
+    record.extend(online.author.bank.to_le_bytes());
+    record.extend(1u16.to_le_bytes());
+    record.extend(epoch.to_le_bytes());
+    record.extend(time.to_le_bytes());
+    record.extend([0; 68]);
+    signed(network, 5, "hundi v1 bulletin", &record, online)
 }
 
 /// The terms of a grant that worlds differ in.
@@ -61,6 +83,7 @@ pub(crate) struct Terms {
     pub(crate) limit: u64,
     pub(crate) guarantee: u64,
     pub(crate) claim_until: u32,
+    pub(crate) first_sequence: u32,
 }
 
 pub(crate) fn grant(
@@ -85,8 +108,8 @@ pub(crate) fn grant(
     record.extend(0u32.to_le_bytes());
     record.extend(terms.claim_until.to_le_bytes());
     record.extend(terms.claim_until.to_le_bytes());
-    record.extend(0u32.to_le_bytes());
-    record.extend(63u32.to_le_bytes());
+    record.extend(terms.first_sequence.to_le_bytes());
+    record.extend((terms.first_sequence + 63).to_le_bytes());
     record.extend([10, 10, 30, 0, 0]);
     signed(network, 2, "hundi v1 grant", &record, online)
 }

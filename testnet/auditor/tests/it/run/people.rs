@@ -25,6 +25,18 @@ fn an_accepted_payment_that_never_settles() {
     breaks(&world.facts(), NoHonestLoss, "final outcome 16");
 }
 
+/// Whatever the terms say: an honest payee's verdict is enough.
+#[test]
+fn an_accepted_payment_above_the_limit_is_owed() {
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 1_001);
+    world.arrive(&made.bytes);
+    holds(&world.facts());
+    world.accept(first, &made, 1_001);
+    breaks(&world.facts(), NoHonestLoss, "was never paid");
+}
+
 #[test]
 fn what_comes_too_late_or_was_refused_is_not_owed() {
     let (mut world, mut people) = village();

@@ -27,6 +27,7 @@ pub(crate) struct Person {
 pub(crate) struct World {
     pub(crate) facts: Facts,
     pub(crate) network: [u8; 32],
+    pub(crate) root: Keys,
     pub(crate) online: Keys,
     pub(crate) bank_sealing: [u8; 32],
     pub(crate) step: u64,
@@ -53,11 +54,11 @@ impl World {
             ..BankFacts::default()
         };
         let mut facts = Facts { network: definition, liveness: true, ..Facts::default() };
-        let certificate = facts.items.note(&making::certificate(&network, &root, 1, &online));
+        let certificate = facts.items.note(&making::certificate(&network, &root, 1, &online, &[]));
         facts.banks.push(bank);
         let bank_sealing = making::public(&secret);
         let mut world =
-            Self { facts, network, online, bank_sealing, step: 0, clock_s: 100, certificate };
+            Self { facts, network, root, online, bank_sealing, step: 0, clock_s: 100, certificate };
         world.bank().signed.push(certificate);
         world.post(None, &[(Account::LossExpense, -5_000), (Account::GuaranteePool, 5_000)]);
         world
@@ -246,7 +247,7 @@ impl World {
 pub(crate) fn terms(serial: u16, limit: u64, guarantee: u64) -> Terms {
     // Enrolment lives longer than any grant.
     let claim_until = if serial == 0 { u32::MAX } else { CLAIM_UNTIL };
-    Terms { serial, flags: 0, limit, guarantee, claim_until }
+    Terms { serial, flags: 0, limit, guarantee, claim_until, first_sequence: 0 }
 }
 
 impl Person {
