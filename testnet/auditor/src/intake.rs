@@ -135,18 +135,14 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// The grants that a bank signed: the highest id of each serial.
+/// The grants that a bank signed. It signs one of each serial; two are found by
+/// [`crate::rules::bank_records`].
 fn grants<'a>(known: &'a Known<'_>, bank: &BankFacts) -> BTreeMap<(Author, u16), &'a Grant> {
-    let mut grants: BTreeMap<(Author, u16), ([u8; 32], &Grant)> = BTreeMap::new();
-    for number in &bank.signed {
-        let Some(item) = known.good(*number) else { continue };
-        let Record::Grant(grant) = &item.record else { continue };
-        let held = grants.entry((grant.author, grant.serial)).or_insert((item.id, grant));
-        if held.0 < item.id {
-            *held = (item.id, grant);
-        }
-    }
-    grants.into_iter().map(|(key, (_, grant))| (key, grant)).collect()
+    let signed = bank.signed.iter().filter_map(|number| match &known.good(*number)?.record {
+        Record::Grant(grant) => Some(((grant.author, grant.serial), grant)),
+        _ => None,
+    });
+    signed.collect()
 }
 
 /// The headers of one author that a bank has, and which of them contradict others.

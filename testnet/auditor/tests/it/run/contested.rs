@@ -204,6 +204,40 @@ fn what_was_released_is_not_left() {
     holds(&world.facts());
 }
 
+/// Nor does what returns after the end of claims tell what was left before.
+#[test]
+fn what_returns_later_was_left_before() {
+    let mut of = Contested::new(500);
+    let [payer, _, second] = &of.people;
+    (of.draft.amount, of.draft.spent_total) = (300, 400);
+    let fits = of.world.sign(&payer.keys, &of.draft, &making::payment(second.author()));
+    of.world.arrive(&fits.bytes);
+    let reserve = Account::Reserve { author: payer.author(), serial: 1 };
+    let customer = Account::Customer(payer.customer);
+    of.end_of_claims();
+    of.world.post(None, &[(reserve, -400), (customer, 400)]);
+    breaks(&of.world.facts(), LossRule, "300, first of those that contradict, was never paid");
+}
+
+/// Two documents that contradict each other stop their author, and claim nothing of its grant.
+#[test]
+fn contradicting_documents_claim_nothing() {
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    world.facts.honest.remove(&payer.author());
+    for body in [[1; 40], [2; 40]] {
+        let draft = Draft { kind: 0x81, ..payer.next(1, 0) };
+        let made = world.sign(&payer.keys, &draft, &body);
+        world.arrive(&made.bytes);
+    }
+    world.freeze(payer);
+    let made = world.pay(payer, first, 100);
+    world.arrive(&made.bytes);
+    breaks(&world.facts(), LossRule, "100, below them, was never paid");
+    world.settle(&made, payer, first, 100);
+    holds(&world.facts());
+}
+
 /// A contradiction that lies lower than the one before sets less aside.
 #[test]
 fn the_lowest_start_counts() {
@@ -443,6 +477,15 @@ fn whoever_refuses_or_knew_is_not_paid() {
     holds(&world.facts());
     world.settle(&made, payer, first, 100);
     breaks(&world.facts(), LossRule, "the payee knew");
+
+    // Epoch 0 in a receipt is no epoch.
+    let (mut world, mut people) = village();
+    let [payer, first, _] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.freeze_at(payer, 0);
+    world.tell(first, &made, 0, 0);
+    world.through(&made, payer, first, 100);
+    holds(&world.facts());
 
     let (mut world, mut people) = village();
     let [payer, first, _] = &mut people;

@@ -151,6 +151,11 @@ fn a_certificate_that_is_displaced_takes_its_records_along() {
         seen[usize::from(displaced)] = true;
         of.hold(&second);
         of.counts(if displaced { 0 } else { 3 });
+        // What the second signed is held exactly if the second is.
+        let sealing = of.world.bank_sealing;
+        let again = making::grant(&network, &other, &of.payer.keys, &sealing, &terms(1, 300, 0));
+        of.hold(&again);
+        of.counts(3);
     }
     assert_eq!(seen, [true; 2]);
 }

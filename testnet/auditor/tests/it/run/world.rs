@@ -109,7 +109,11 @@ impl World {
     }
 
     pub(crate) fn freeze(&mut self, who: &Person) -> ItemNumber {
-        let freeze = making::freeze(&self.network, &self.online, who.keys.author, 2);
+        self.freeze_at(who, 2)
+    }
+
+    pub(crate) fn freeze_at(&mut self, who: &Person, epoch: u32) -> ItemNumber {
+        let freeze = making::freeze(&self.network, &self.online, who.keys.author, epoch);
         self.sign_as_bank(&freeze)
     }
 
