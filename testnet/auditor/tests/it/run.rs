@@ -7,6 +7,7 @@ mod core;
 mod joins;
 mod making;
 mod people;
+mod verdicts;
 mod world;
 
 use hundi_auditor::facts::Facts;

@@ -1,7 +1,7 @@
 //! I3, I4 and I5, and what a bank signs.
 
 use super::making::{self, Said};
-use super::world::{good_day, terms, village};
+use super::world::{CLAIM_UNTIL, good_day, terms, village};
 use super::{breaks, holds};
 use hundi_auditor::facts::{Account, Draw};
 use hundi_auditor::run::Invariant::{BankRecords, Conservation, ExactlyOnce, Solvency};
@@ -50,7 +50,7 @@ fn more_than_one_guarantee_for_a_customer() {
         }
         world.freeze(cheat);
     }
-    world.clock_s = super::world::CLAIM_UNTIL + 1;
+    world.clock_s = CLAIM_UNTIL + 1;
     for author in [payer.author(), other.author()] {
         let (step, clock_s) = (world.tick(), world.clock_s);
         world.bank().draws.push(Draw { author, clock_s, step });
@@ -156,6 +156,15 @@ fn an_answer_that_changes_or_is_not_booked() {
 }
 
 #[test]
+fn settled_and_then_returned_without_a_refusal() {
+    let (mut world, people, made) = good_day();
+    world.answer(&made[0], Some(2), 100, true);
+    breaks(&world.facts(), ExactlyOnce, "answered Some(0), later Some(2)");
+    world.tell(&people[1], &made[0], 7, 0);
+    holds(&world.facts());
+}
+
+#[test]
 fn two_contents_of_one_version() {
     let (mut world, people, _) = good_day();
     let said = Said { number: 1, frontier: None, live: &[(1, 0, 150)], names: &[] };
@@ -201,4 +210,9 @@ fn a_checkpoint_that_says_what_the_books_do_not() {
     let wrong = [(0, ids[0], 0)];
     breaks(&judged(Some((2, unpaid.id)), 150, &wrong), BankRecords, "neither paid nor named");
     holds(&judged(Some((1, ids[1])), 150, &[]));
+    // After the end of claims nobody need be named any more.
+    let mut facts = judged(Some((2, unpaid.id)), 150, &[]);
+    breaks(&facts, BankRecords, "neither paid nor named");
+    facts.banks[0].clock_s = CLAIM_UNTIL;
+    holds(&facts);
 }

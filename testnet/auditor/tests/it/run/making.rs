@@ -84,6 +84,8 @@ pub(crate) struct Terms {
     pub(crate) guarantee: u64,
     pub(crate) claim_until: u32,
     pub(crate) first_sequence: u32,
+    /// Whether there is a policy; it allows everything.
+    pub(crate) policy: bool,
 }
 
 pub(crate) fn grant(
@@ -110,7 +112,9 @@ pub(crate) fn grant(
     record.extend(terms.claim_until.to_le_bytes());
     record.extend(terms.first_sequence.to_le_bytes());
     record.extend((terms.first_sequence + 63).to_le_bytes());
-    record.extend([10, 10, 30, 0, 0]);
+    record.extend([10, 10, 30]);
+    record.extend(if terms.policy { &[1, 0, 0, 0, 0][..] } else { &[0] });
+    record.push(0);
     signed(network, 2, "hundi v1 grant", &record, online)
 }
 

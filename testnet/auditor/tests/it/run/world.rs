@@ -251,7 +251,7 @@ impl World {
 pub(crate) fn terms(serial: u16, limit: u64, guarantee: u64) -> Terms {
     // Enrolment lives longer than any grant.
     let claim_until = if serial == 0 { u32::MAX } else { CLAIM_UNTIL };
-    Terms { serial, flags: 0, limit, guarantee, claim_until, first_sequence: 0 }
+    Terms { serial, flags: 0, limit, guarantee, claim_until, first_sequence: 0, policy: false }
 }
 
 impl Person {
