@@ -37,3 +37,19 @@ pub fn contradict(one: &SignedHeader, other: &SignedHeader) -> bool {
     // 6
     second.start() != if same_serial { first.spent_total } else { 0 }
 }
+
+/// Two of these headers that contradict each other, if any do.
+///
+/// Neighbours in the order of sequence numbers suffice: if no neighbours contradict each other, serials
+/// ascend, totals ascend within a serial and a close is the last of its serial, so that no others do.
+pub fn find<'a>(
+    headers: impl IntoIterator<Item = &'a SignedHeader>,
+) -> Option<[&'a SignedHeader; 2]> {
+    let mut sorted: Vec<&SignedHeader> = headers.into_iter().collect();
+    sorted.sort_unstable_by_key(|one| {
+        (one.header.author, one.header.is_document(), one.header.sequence, one.id)
+    });
+    sorted.dedup_by_key(|one| one.id);
+    let pair = sorted.windows(2).find(|pair| contradict(pair[0], pair[1]))?;
+    Some([pair[0], pair[1]])
+}

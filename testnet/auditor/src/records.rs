@@ -7,7 +7,7 @@ mod receipt;
 
 pub use bank::{Bulletin, Certificate, Checkpoint, Freeze, Frontier, Grant, Honour, Live, Name};
 pub use bank::{Policy, ROLE_ISSUE, ROLE_SETTLE};
-pub(crate) use entry::CLOSE;
+pub(crate) use entry::{CLOSE, PAYMENT, REFUND};
 pub use entry::{Entry, Header, Proof, SignedHeader};
 pub use network::{Bank, Network};
 pub use receipt::{Receipt, Statement};
@@ -121,6 +121,31 @@ impl Item {
                 Receipt::read(reader).map(Record::Receipt)
             }),
             _ => Err(Refused::Tag),
+        }
+    }
+}
+
+impl Item {
+    /// The author that it is about: whose grant, checkpoint, freeze, proof or entry it is.
+    pub fn author(&self) -> Option<Author> {
+        match &self.record {
+            Record::Grant(record) => Some(record.author),
+            Record::Checkpoint(record) => Some(record.author),
+            Record::Freeze(record) => Some(record.author),
+            Record::Proof(record) => Some(record.author),
+            Record::Entry(record) => Some(record.header.author),
+            Record::Certificate(_) | Record::Bulletin(_) | Record::Receipt(_) => None,
+        }
+    }
+
+    /// The headers that it shows: one of an entry, two of a proof.
+    pub fn headers(&self) -> Vec<SignedHeader> {
+        match (&self.record, self.signature) {
+            (Record::Entry(entry), Some(signature)) => {
+                vec![SignedHeader { id: entry.id, header: entry.header.clone(), signature }]
+            }
+            (Record::Proof(proof), _) => proof.headers.to_vec(),
+            _ => Vec::new(),
         }
     }
 }

@@ -66,7 +66,8 @@ impl Plaintext {
         Ok(plaintext)
     }
 
-    fn payee(&self) -> Option<Author> {
+    /// Whom it pays.
+    pub fn payee(&self) -> Option<Author> {
         match self {
             Self::Payment { payee, .. } | Self::Refund { payee, .. } => Some(*payee),
             Self::GrantRequest { .. } => None,

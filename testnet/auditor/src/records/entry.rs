@@ -22,7 +22,8 @@ pub struct Header {
 }
 
 /// Kinds that the document names.
-const PAYMENT: u8 = 1;
+pub(crate) const PAYMENT: u8 = 1;
+pub(crate) const REFUND: u8 = 2;
 const GRANT_REQUEST: u8 = 3;
 pub(crate) const CLOSE: u8 = 4;
 const APPROVAL: u8 = 5;

@@ -4,6 +4,7 @@
 
 mod held;
 mod json;
+mod run;
 mod sync;
 mod valid;
 
