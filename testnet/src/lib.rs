@@ -13,4 +13,5 @@ pub mod bench;
 pub mod demo;
 pub mod paths;
 pub mod process;
+pub mod sim;
 pub mod sync_peer;

@@ -8,6 +8,7 @@ use hundi_testnet::bench::report::Report;
 use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::process::interrupt;
+use hundi_testnet::sim::command::{SimArgs, SimError, sim};
 use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ enum Command {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// Whole devices and banks on virtual time, driven by a seed, broken on purpose and judged.
+    Sim(SimArgs),
     /// One side of a sync session on standard input and output, to try another implementation
     /// against.
     ///
@@ -132,7 +135,28 @@ fn main() -> ExitCode {
     match command {
         Command::Demo(args) => demo(args),
         Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
+        Command::Sim(args) => simulate(&args),
         Command::SyncPeer => sync_peer(),
+    }
+}
+
+fn simulate(args: &SimArgs) -> ExitCode {
+    match sim(args) {
+        Ok(outcome) => {
+            match args.json {
+                true => println!("{}", outcome.to_json()),
+                false => println!("{}", outcome.to_text()),
+            }
+            if outcome.held() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
+        }
+        Err(error) => {
+            eprintln!("hundi-testnet: {error}");
+            ExitCode::from(match error {
+                SimError::Usage(_) => EXIT_USAGE,
+                SimError::Failed(_) => EXIT_LACKS,
+                SimError::Interrupted => EXIT_INTERRUPTED,
+            })
+        }
     }
 }
 
