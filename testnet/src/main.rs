@@ -8,7 +8,7 @@ use hundi_testnet::bench::report::Report;
 use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::process::interrupt;
-use hundi_testnet::sim::command::{SimArgs, SimError, sim};
+use hundi_testnet::sim::command::{SimArgs, SimError, follow, sim};
 use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
 use std::path::{Path, PathBuf};
@@ -141,13 +141,17 @@ fn main() -> ExitCode {
 }
 
 fn simulate(args: &SimArgs) -> ExitCode {
-    match sim(args) {
-        Ok(outcome) => {
-            match args.json {
-                true => println!("{}", outcome.to_json()),
-                false => println!("{}", outcome.to_text()),
-            }
-            if outcome.held() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
+    let outcome = match follow(args) {
+        None => sim(args).map(|outcome| {
+            let text = if args.json { outcome.to_json().to_string() } else { outcome.to_text() };
+            (text, outcome.held())
+        }),
+        Some(followed) => followed.map(|(value, same)| (format!("{value:#}"), same)),
+    };
+    match outcome {
+        Ok((text, held)) => {
+            println!("{text}");
+            if held { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
         }
         Err(error) => {
             eprintln!("hundi-testnet: {error}");

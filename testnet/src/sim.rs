@@ -24,6 +24,7 @@ mod movement;
 mod people;
 mod radio;
 mod random;
+pub mod replay;
 pub mod report;
 pub mod scenario;
 mod schedule;
@@ -107,20 +108,30 @@ pub struct Run {
 /// When the world cannot be made: a defect of the simulator.
 pub fn run(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<Run> {
     let mut world = World::new(seed, scenario.clone(), canary)?;
-    world.run_until(u64::from(scenario.minutes) * 60_000);
-    if scenario.heals && world.violation.is_none() {
-        world.calm_down();
+    live(&mut world);
+    Ok(finish(world))
+}
+
+/// Lets a world live: the storm, the calm after it, the end of all claims.
+fn live(world: &mut World) {
+    world.run_until(u64::from(world.scenario.minutes) * 60_000);
+    let acts: [fn(&mut World); 2] = [World::calm_down, World::end_claims];
+    for act in acts {
+        if world.scenario.heals && world.violation.is_none() && !world.stopped {
+            act(world);
+        }
     }
-    if scenario.heals && world.violation.is_none() {
-        world.end_claims();
-    }
-    world.counters.events = world.trace.events();
-    Ok(Run {
-        seed,
+}
+
+fn finish(world: World) -> Run {
+    let mut counters = world.counters;
+    counters.events = world.trace.events();
+    Run {
+        seed: world.seed,
         scenario: world.scenario,
         violation: world.violation,
         trace_digest: world.trace.digest(),
-        counters: world.counters,
+        counters,
         coverage: world.coverage,
-    })
+    }
 }

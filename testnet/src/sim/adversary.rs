@@ -10,6 +10,7 @@ mod copies;
 mod double;
 mod flood;
 mod forge;
+mod payer;
 mod relay;
 
 use super::event::Event;
@@ -18,7 +19,10 @@ use copies::{ClonedPhone, RestoredBackup};
 use double::DoubleSpender;
 use flood::{CertifiedFlooder, Flooder};
 use hundi_ledger::request::PaymentRequest;
-use relay::{LiarInSync, StaleCheckpoint, Withholder};
+use payer::{Twist, TwistedPayer};
+use relay::{
+    LiarInSync, Replayer, SelectiveRelay, SilentPayee, StaleCheckpoint, Withholder,
+};
 use serde::{Deserialize, Serialize};
 
 /// A kind of adversary.
@@ -41,11 +45,27 @@ pub enum Kind {
     StaleCheckpoint,
     /// Says wrong things in sync sessions.
     LiarInSync,
+    /// Passes on nothing about some authors, and no evidence.
+    SelectiveRelay,
+    /// Takes payments and never says so: what it is owed settles all the same.
+    SilentPayee,
+    /// Says again what was said before.
+    Replayer,
+    /// States times of long ago.
+    Backdater,
+    /// States totals that overlap.
+    FalseTotal,
+    /// Withholds what lies between entries that do not fit.
+    NeighbourBreaker,
+    /// Seals so that only the payee can open.
+    WrongKey,
+    /// Signs a second branch of many entries.
+    LongBranch,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 16] = [
         Self::DoubleSpender,
         Self::ClonedPhone,
         Self::RestoredBackup,
@@ -54,6 +74,14 @@ impl Kind {
         Self::WithholdingRelay,
         Self::StaleCheckpoint,
         Self::LiarInSync,
+        Self::SelectiveRelay,
+        Self::SilentPayee,
+        Self::Replayer,
+        Self::Backdater,
+        Self::FalseTotal,
+        Self::NeighbourBreaker,
+        Self::WrongKey,
+        Self::LongBranch,
     ];
 }
 
@@ -67,6 +95,10 @@ pub(super) enum Mind {
     Withholder(Withholder),
     StaleCheckpoint(StaleCheckpoint),
     LiarInSync(LiarInSync),
+    SelectiveRelay(SelectiveRelay),
+    SilentPayee(SilentPayee),
+    Replayer(Replayer),
+    TwistedPayer(TwistedPayer),
 }
 
 impl Mind {
@@ -80,7 +112,19 @@ impl Mind {
             Kind::WithholdingRelay => Self::Withholder(Withholder),
             Kind::StaleCheckpoint => Self::StaleCheckpoint(StaleCheckpoint::default()),
             Kind::LiarInSync => Self::LiarInSync(LiarInSync),
+            Kind::SelectiveRelay => Self::SelectiveRelay(SelectiveRelay),
+            Kind::SilentPayee => Self::SilentPayee(SilentPayee),
+            Kind::Replayer => Self::Replayer(Replayer::default()),
+            Kind::Backdater => Self::twisted(Twist::Backdates),
+            Kind::FalseTotal => Self::twisted(Twist::FalseTotal),
+            Kind::NeighbourBreaker => Self::twisted(Twist::BreaksNeighbours),
+            Kind::WrongKey => Self::twisted(Twist::WrongKey),
+            Kind::LongBranch => Self::twisted(Twist::LongBranch),
         }
+    }
+
+    fn twisted(twist: Twist) -> Self {
+        Self::TwistedPayer(TwistedPayer::new(twist))
     }
 
     /// It has a moment: milliseconds until the next one, if there is to be one.
@@ -91,7 +135,13 @@ impl Mind {
             Self::RestoredBackup(mind) => mind.moment(world, me),
             Self::Flooder(mind) => mind.moment(world, me),
             Self::CertifiedFlooder(mind) => mind.moment(world, me),
-            Self::Withholder(_) | Self::StaleCheckpoint(_) | Self::LiarInSync(_) => None,
+            Self::Replayer(mind) => mind.moment(world, me),
+            Self::TwistedPayer(mind) => mind.moment(world, me),
+            Self::Withholder(_)
+            | Self::StaleCheckpoint(_)
+            | Self::LiarInSync(_)
+            | Self::SelectiveRelay(_)
+            | Self::SilentPayee(_) => None,
         }
     }
 
@@ -100,6 +150,7 @@ impl Mind {
         match self {
             Self::DoubleSpender(mind) => mind.link_up(world, me, link),
             Self::CertifiedFlooder(mind) => mind.link_up(world, me, link),
+            Self::TwistedPayer(mind) => mind.link_up(world, me, link),
             _ => {}
         }
     }
@@ -110,6 +161,9 @@ impl Mind {
             Self::Withholder(mind) => mind.sends(world, me, bytes),
             Self::StaleCheckpoint(mind) => mind.sends(world, me, bytes),
             Self::LiarInSync(mind) => mind.sends(world, me, bytes),
+            Self::SelectiveRelay(mind) => mind.sends(world, bytes),
+            Self::SilentPayee(mind) => mind.sends(world, bytes),
+            Self::Replayer(mind) => mind.sends(bytes),
             _ => vec![bytes],
         }
     }
@@ -124,6 +178,7 @@ impl Mind {
     ) -> bool {
         match self {
             Self::DoubleSpender(mind) => mind.request(world, me, payee, request),
+            Self::TwistedPayer(mind) => mind.request(world, me, payee, request),
             Self::Flooder(_) | Self::CertifiedFlooder(_) => true,
             _ => false,
         }

@@ -23,8 +23,8 @@ struct Unit {
 }
 
 /// The bank's store: events that are durable or on their way, and the newest records signed.
-#[derive(Clone, Default)]
-pub(super) struct Journal {
+#[derive(Default)]
+struct Journal {
     events: Vec<Event>,
     records: BTreeMap<Key, Vec<u8>>,
 }
@@ -145,16 +145,6 @@ impl Host {
     pub(super) fn events(&self) -> &[Event] {
         &self.journal.events
     }
-
-    /// The store as it is, for a snapshot. Nothing may be on its way.
-    pub(super) fn snapshot(&self) -> Journal {
-        self.journal.clone()
-    }
-
-    /// Another store in the place of this one, while the process is down.
-    pub(super) fn replace(&mut self, journal: Journal) -> Journal {
-        std::mem::replace(&mut self.journal, journal)
-    }
 }
 
 impl Journal {
@@ -162,10 +152,5 @@ impl Journal {
         if let Ok(item) = Item::decode(&network.id(), record) {
             self.records.insert(Key::of(&item), record.to_vec());
         }
-    }
-
-    /// Every event in it.
-    pub(super) fn events(&self) -> &[Event] {
-        &self.events
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Known {
 pub(super) struct Books {
     pub(super) auditor: Auditor,
     pub(super) outcomes: BTreeMap<Hash, Outcome>,
+    /// Entries that were settled at some time: a payee's refusal may return one later.
+    pub(super) settled: BTreeSet<Hash>,
     /// When each entry became durable at the bank, Unix seconds.
     pub(super) received: BTreeMap<Hash, u64>,
     pub(super) findings: usize,
@@ -47,6 +49,7 @@ impl Books {
         Self {
             auditor: Auditor::new(network, bank),
             outcomes: BTreeMap::new(),
+            settled: BTreeSet::new(),
             received: BTreeMap::new(),
             findings: 0,
         }
@@ -62,8 +65,6 @@ pub(super) struct Truth {
     pub(super) owners: BTreeMap<AuthorId, u32>,
     /// Keys of adversaries, and of phones that were copied with their keys.
     pub(super) unsafe_keys: BTreeSet<AuthorId>,
-    /// Entries of own keys that were durable at a device once.
-    pub(super) durable: BTreeSet<Hash>,
 }
 
 impl World {

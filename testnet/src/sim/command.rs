@@ -3,6 +3,7 @@
 
 use super::canary::Bug;
 use super::coverage::{Case, Coverage};
+use super::replay::{record, replay};
 use super::report::Counters;
 use super::scenario::{Fixed, Scenario};
 use super::shrink::shrink;
@@ -47,9 +48,18 @@ pub struct SimArgs {
     #[cfg(feature = "canary")]
     #[arg(long, value_name = "BUG", value_enum)]
     canary: Option<Bug>,
-    /// Write what the first seed's run is and the digest after every event into this file.
-    #[arg(long, value_name = "FILE")]
+    /// Run one seed and write every event, with the digest after it, into this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "runs")]
     record: Option<PathBuf>,
+    /// Run a recording again, compare event by event, and show nodes as they are at the end.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "seed", "runs", "scenario"])]
+    replay: Option<PathBuf>,
+    /// With --replay: stop after the event of this number.
+    #[arg(long, value_name = "N", requires = "replay")]
+    until: Option<u64>,
+    /// With --replay: show this node only; gateways come first, then phones.
+    #[arg(long, value_name = "N", requires = "replay")]
+    node: Option<u32>,
 }
 
 impl SimArgs {
@@ -115,7 +125,7 @@ pub fn sim(args: &SimArgs) -> Result<Outcome, SimError> {
         check_interrupted().map_err(|_| SimError::Interrupted)?;
         let scenario = Scenario::of(seed, &fixed).map_err(SimError::Usage)?;
         let from = thread_ns();
-        let made = run(seed, &scenario, args.canary()).map_err(SimError::Failed)?;
+        let made = made(args, seed, &scenario).map_err(SimError::Failed)?;
         let cpu_ns = thread_ns().saturating_sub(from);
         progress(&made, cpu_ns);
         let failed = made.violation.is_some().then(|| made.clone());
@@ -130,6 +140,32 @@ pub fn sim(args: &SimArgs) -> Result<Outcome, SimError> {
         }
     }
     Ok(outcome)
+}
+
+fn made(args: &SimArgs, seed: u64, scenario: &Scenario) -> Result<Run> {
+    let Some(file) = &args.record else { return run(seed, scenario, args.canary()) };
+    let (run, text) = record(seed, scenario, args.canary())?;
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(run)
+}
+
+/// Runs a recording again, if the options name one: what came of it, and whether it is the same.
+///
+/// # Errors
+/// See [`SimError`].
+pub fn follow(args: &SimArgs) -> Option<Result<(Value, bool), SimError>> {
+    let file = args.replay.as_ref()?;
+    let followed = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read {}", file.display()))
+        .and_then(|text| replay(&text, args.until, args.node, args.canary()));
+    Some(followed.map_err(SimError::Usage).map(|followed| {
+        let same = followed.differs.is_none();
+        let value = json!({
+            "events": followed.events, "differs_at": followed.differs,
+            "violation": followed.violation, "nodes": followed.nodes,
+        });
+        (value, same)
+    }))
 }
 
 fn progress(run: &Run, cpu_ns: u64) {

@@ -54,7 +54,6 @@ impl Clock {
 pub(super) struct StartFailed(pub(super) String);
 
 pub(super) struct Device {
-    pub(super) node: u32,
     config: Config,
     network: Network,
     pub(super) identity: Option<Identity>,
@@ -68,6 +67,8 @@ pub(super) struct Device {
     asked: u64,
     durable: u64,
     entropy: Dice,
+    /// Its store has failed in this life.
+    failed: bool,
     /// The engine broke its part of the contract.
     pub(super) breach: Option<String>,
     /// Sends leave before what they wait for is durable: a bug for the canary to have.
@@ -83,7 +84,6 @@ impl Device {
         identity: Option<Identity>,
     ) -> Self {
         Self {
-            node,
             config,
             network,
             identity,
@@ -95,6 +95,7 @@ impl Device {
             asked: 0,
             durable: 0,
             entropy: Dice::new(seed, Purpose::Entropy(node)),
+            failed: false,
             breach: None,
             sends_early: false,
         }
@@ -103,6 +104,7 @@ impl Device {
     /// Opens the store as the node does: from summaries where they are whole, else in full.
     pub(super) fn start(&mut self) -> Result<(), StartFailed> {
         self.life += 1;
+        self.failed = false;
         (self.asked, self.durable) = (0, 0);
         self.held.clear();
         let engine = match self.opened()? {
@@ -145,7 +147,7 @@ impl Device {
 
     /// Whether its store has failed and it has not been started again.
     pub(super) fn has_failed(&self) -> bool {
-        self.engine.as_ref().is_some_and(|engine| engine.status().failed)
+        self.failed
     }
 
     /// The power goes. `kept` of the batches on their way have reached the disk.
@@ -162,10 +164,9 @@ impl Device {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         let outputs = engine.handle(shown, entropy, input, &self.disk);
         trace.take(&outputs);
-        let failed = engine.status().failed;
         let mut ready = Vec::new();
         for output in outputs {
-            self.output(output, failed, &mut ready, (now_ms, shown));
+            self.output(output, &mut ready, (now_ms, shown));
         }
         self.release(&mut ready);
         ready
@@ -174,7 +175,6 @@ impl Device {
     fn output(
         &mut self,
         output: Output,
-        failed: bool,
         ready: &mut Vec<Action>,
         (now_ms, shown): (u64, u64),
     ) {
@@ -215,7 +215,7 @@ impl Device {
             }
         };
         // The engine's part of the contract: nothing is told before all that it rests on is durable.
-        if after != self.asked && !(failed && after == 0) {
+        if after != self.asked && !(self.failed && after == 0) {
             self.breach = Some(format!("{action:?} waits for {after}, not for {}", self.asked));
         }
         let after = if self.sends_early { 0 } else { after };
@@ -241,12 +241,15 @@ impl Device {
     /// The store takes nothing: what waits for it is dropped.
     pub(super) fn persist_failed(&mut self, now_ms: u64, trace: &mut Trace) -> Vec<Action> {
         self.held.clear();
+        self.failed = true;
         self.handle(now_ms, Input::PersistFailed, trace)
     }
 
     /// Another disk in the same device.
     pub(super) fn replace_disk(&mut self, image: Image) {
+        let (lies, hoards) = (self.disk.lies, self.disk.hoards);
         self.disk = Disk::new(image);
+        (self.disk.lies, self.disk.hoards) = (lies, hoards);
     }
 
     /// Faults of the disk pass.

@@ -53,13 +53,20 @@ pub(super) struct Disk {
     pub(super) failing_reads: Cell<u32>,
     /// Reads that have failed since the device started.
     pub(super) failed_reads: Cell<u32>,
+    /// It says that what it has taken is durable: a bug for the canary to have.
+    pub(super) lies: bool,
+    /// It forgets no item: another one.
+    pub(super) hoards: bool,
+    /// The last batch that it has lied about.
+    lied: u64,
 }
 
 impl Disk {
     pub(super) fn new(image: Image) -> Self {
         let (failing_reads, failed_reads) = (Cell::new(0), Cell::new(0));
         let pending = VecDeque::new();
-        Self { image, pending, health: Health::Well, failing_reads, failed_reads }
+        let (health, lies, hoards, lied) = (Health::Well, false, false, 0);
+        Self { image, pending, health, failing_reads, failed_reads, lies, hoards, lied }
     }
 
     /// Takes a batch; it is not durable yet. Returns whether there was room.
@@ -67,24 +74,31 @@ impl Disk {
         if self.health == Health::Full {
             return false;
         }
-        let undo = writes.into_iter().map(|write| self.image.write(write)).collect();
+        let forgets = |write: &Write| matches!(write, Write::DeleteItem { .. });
+        let writes = writes.into_iter().filter(|write| !self.hoards || !forgets(write));
+        let undo = writes.map(|write| self.image.write(write)).collect();
         self.pending.push_back(Batch { number, undo });
         true
     }
 
     /// Makes the oldest batches durable, `count` at most: the number of the last of them.
     pub(super) fn sync(&mut self, count: usize) -> Option<u64> {
+        if self.lies {
+            self.lied = self.pending.back()?.number;
+            return Some(self.lied);
+        }
         let count = count.min(self.pending.len());
         self.pending.drain(..count).last().map(|batch| batch.number)
     }
 
     /// Batches that are not durable yet.
     pub(super) fn unsynced(&self) -> usize {
-        self.pending.len()
+        self.pending.iter().filter(|batch| batch.number > self.lied).count()
     }
 
     /// The power goes: all but the first `kept` batches that were on their way are gone.
     pub(super) fn crash(&mut self, kept: usize) {
+        self.lied = 0;
         while self.pending.len() > kept {
             let Some(batch) = self.pending.pop_back() else { break };
             for undo in batch.undo.into_iter().rev() {
@@ -96,16 +110,20 @@ impl Disk {
         self.failed_reads.set(0);
     }
 
+    /// How many entries of an author it holds.
+    pub(super) fn entries_of(&self, author: &AuthorId) -> usize {
+        self.image.entries_of(author)
+    }
+
     /// A copy of what has been given so far: what a backup or a clone holds.
     pub(super) fn image(&self) -> Image {
         self.image.clone()
     }
 
-    /// Whether an item is durable.
-    pub(super) fn is_durable(&self, key: &Key) -> bool {
-        let unsynced = |undo: &Undo| matches!(undo, Undo::Item(held, _) if held == key);
-        self.image.item(key).is_some()
-            && !self.pending.iter().any(|batch| batch.undo.iter().any(unsynced))
+    /// Whether an item has never been durable: it came with a batch that is still on its way.
+    pub(super) fn is_on_its_way(&self, key: &Key) -> bool {
+        let came = |undo: &Undo| matches!(undo, Undo::Item(held, None) if held == key);
+        self.pending.iter().any(|batch| batch.undo.iter().any(came))
     }
 
     fn read_fails(&self) -> bool {
@@ -171,6 +189,13 @@ impl Image {
     fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
         let held = self.items.get(&Subject::Author(*author));
         held.into_iter().flat_map(|held| held.values()).map(|bytes| bytes.to_vec()).collect()
+    }
+
+    /// How many entries of an author there are.
+    pub(super) fn entries_of(&self, author: &AuthorId) -> usize {
+        let held = self.items.get(&Subject::Author(*author));
+        let keys = held.into_iter().flat_map(|held| held.keys());
+        keys.filter(|key| matches!(key, Key::Entry(..))).count()
     }
 
     /// Every item about banks: what an opening begins with.

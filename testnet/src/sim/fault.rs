@@ -20,6 +20,8 @@ pub enum Kind {
     FullDisk,
     /// A disk takes seconds for a write.
     SlowDisk,
+    /// Some reads of a disk fail.
+    ReadErrors,
     /// A clock jumps, by days at most.
     ClockJump,
     /// A clock runs fast or slow.
@@ -40,11 +42,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Crash,
         Self::CrashUnsynced,
         Self::FullDisk,
         Self::SlowDisk,
+        Self::ReadErrors,
         Self::ClockJump,
         Self::ClockDrift,
         Self::Partition,
@@ -59,7 +62,7 @@ impl Kind {
     pub(super) fn most(self) -> u32 {
         match self {
             Self::Crash | Self::CrashUnsynced | Self::LinksCut => 12,
-            Self::FullDisk | Self::SlowDisk | Self::ClockJump | Self::ClockDrift => 4,
+            Self::FullDisk | Self::SlowDisk | Self::ReadErrors | Self::ClockJump | Self::ClockDrift => 4,
             Self::GatewayCrash => 4,
             Self::Partition | Self::Jam | Self::NewPhone => 2,
             Self::Night => 1,
@@ -131,6 +134,10 @@ impl World {
             Kind::SlowDisk => {
                 self.node(node).device.disk.health = Health::Slow;
                 Some(lasts(dice, 1, 30))
+            }
+            Kind::ReadErrors => {
+                self.node(node).device.disk.failing_reads.set(dice.between(1, 20) as u32);
+                None
             }
             Kind::ClockJump => {
                 let days = 3 * 24 * 60 * minute as i64;

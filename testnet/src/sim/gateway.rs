@@ -51,6 +51,9 @@ impl World {
     fn wants(&self, bank: u32, item: &[u8]) -> bool {
         let host = &self.hosts[bank as usize];
         let Ok(decoded) = Item::decode(&self.network.id(), item) else { return false };
+        if self.is_withheld(item) {
+            return false;
+        }
         let about = match decoded.subject() {
             Subject::Bank(bank) => bank,
             Subject::Author(author) => author.bank,

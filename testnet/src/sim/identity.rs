@@ -23,27 +23,28 @@ const BANKS: u32 = 1 << 24;
 pub(super) struct Identity {
     seed: u64,
     number: u32,
-    pub(super) bank: BankNumber,
+    author: AuthorId,
 }
 
 impl Identity {
     pub(super) fn new(seed: u64, number: u32, bank: BankNumber) -> Self {
-        Self { seed, number, bank }
-    }
-
-    fn secrets(self) -> (SecretKey, SealingSecret) {
-        let mut dice = Dice::new(self.seed, Purpose::Key(self.number));
-        (SecretKey::from_seed(&dice.bytes()), SealingSecret::from_bytes(&dice.bytes()))
+        let key = secrets(seed, number).0.public();
+        Self { seed, number, author: AuthorId { bank, key } }
     }
 
     pub(super) fn author(self) -> AuthorId {
-        AuthorId { bank: self.bank, key: self.secrets().0.public() }
+        self.author
     }
 
     pub(super) fn keys(self) -> hundi_engine::Keys {
-        let (signing, sealing) = self.secrets();
-        hundi_engine::Keys { author: self.author(), signing, sealing }
+        let (signing, sealing) = secrets(self.seed, self.number);
+        hundi_engine::Keys { author: self.author, signing, sealing }
     }
+}
+
+fn secrets(seed: u64, number: u32) -> (SecretKey, SealingSecret) {
+    let mut dice = Dice::new(seed, Purpose::Key(number));
+    (SecretKey::from_seed(&dice.bytes()), SealingSecret::from_bytes(&dice.bytes()))
 }
 
 fn bank_secret(seed: u64, bank: BankNumber, of: u32) -> [u8; 32] {

@@ -270,6 +270,9 @@ impl World {
     pub(super) fn frame_arrives(&mut self, id: u64, end: u8, bytes: Vec<u8>) {
         let Some(link) = self.air.links.get(&id) else { return };
         let node = link.ends[usize::from(end)];
+        if self.is_swallowed(node, &bytes) {
+            return;
+        }
         self.input(node, Input::Message { link: LinkId(id), bytes });
     }
 

@@ -27,8 +27,6 @@ pub struct Counters {
     pub bytes: u64,
     /// Inputs refused by a bank that had stopped for a fault.
     pub stopped: u64,
-    /// Faults of banks that the scenario has brought about.
-    pub bank_faults_expected: u64,
     /// Minutes until all was settled once faults had stopped.
     pub calm_minutes: u64,
     /// Events that happened.
@@ -49,7 +47,6 @@ impl Counters {
         self.frames += other.frames;
         self.bytes += other.bytes;
         self.stopped += other.stopped;
-        self.bank_faults_expected += other.bank_faults_expected;
         self.calm_minutes = self.calm_minutes.max(other.calm_minutes);
         self.events += other.events;
     }

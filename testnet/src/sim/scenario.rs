@@ -84,7 +84,8 @@ impl Scenario {
         let nodes = dice.between(12, 20) as u32;
         let nodes = fixed.nodes.unwrap_or(nodes);
         let gateways = fixed.gateways.unwrap_or(dice.between(1, 2) as u32);
-        let minutes = fixed.hours.map_or(60 * dice.between(1, 3) as u32, |hours| 60 * hours);
+        let drawn = dice.pick(&[30, 45, 60, 90]).unwrap_or(60);
+        let minutes = fixed.hours.map_or(drawn, |hours| 60 * hours);
         let scenario = Self::drawn(&mut dice, nodes, gateways, minutes);
         let scenario = match &fixed.parts {
             Some(parts) => scenario.with(parts)?,
@@ -103,7 +104,7 @@ impl Scenario {
             range_m: dice.between(25, 50) as u32,
             loss_percent: dice.between(0, 25) as u8,
             wifi_percent: dice.pick(&[0, 20, 50, 100]).unwrap_or(20),
-            scan_s: dice.between(10, 40) as u32,
+            scan_s: dice.between(20, 90) as u32,
             contact_s: dice.between(15, 90) as u32,
             links_max: dice.between(3, 6) as u32,
         };

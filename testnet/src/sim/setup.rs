@@ -3,6 +3,7 @@
 
 use super::adversary::Mind;
 use super::bank::Host;
+use super::canary::Bug;
 use super::check::{Books, Truth};
 use super::coverage::Coverage;
 use super::device::Device;
@@ -35,7 +36,7 @@ impl World {
     pub(super) fn new(
         seed: u64,
         scenario: Scenario,
-        canary: Option<super::canary::Bug>,
+        canary: Option<Bug>,
     ) -> Result<Self> {
         let network = network(seed, scenario.banks)?;
         let movers = movers(seed, &scenario);
@@ -53,7 +54,6 @@ impl World {
             disks: (0..count).map(|node| Dice::new(seed, Purpose::Disk(node))).collect(),
             faults: BTreeMap::new(),
             schemes: BTreeMap::new(),
-            set_aside: BTreeMap::new(),
             truth: Truth::default(),
             coverage: Coverage::new(&scenario),
             counters: Counters::default(),
@@ -61,6 +61,9 @@ impl World {
             keys: 0,
             scenario,
             canary,
+            watch: None,
+            differs: None,
+            stopped: false,
         };
         for node in 0..count {
             world.add_node(node)?;
@@ -90,7 +93,9 @@ impl World {
         }
         let network = self.network.clone();
         let mut device = Device::new(self.seed, node, config, network, identity);
-        device.sends_early = self.canary == Some(super::canary::Bug::SendsBeforePersist);
+        device.sends_early = self.canary == Some(Bug::SendsBeforePersist);
+        device.disk.lies = self.canary == Some(Bug::LyingDisk);
+        device.disk.hoards = self.canary == Some(Bug::NeverDeletes);
         device.start().map_err(|error| anyhow::anyhow!("node {node}: {}", error.0))?;
         let scheme = phone.and_then(|phone| self.scenario.adversaries.get(phone as usize));
         let scheme = scheme.copied();

@@ -62,11 +62,17 @@ fn candidates(run: &Run) -> Vec<Scenario> {
     add(&|it| it.nodes = fewest.min(it.nodes));
     add(&|it| it.nodes = (it.nodes - 1).max(it.adversaries.len() as u32 + 2).min(it.nodes));
     for at in 0..scenario.adversaries.len() {
-        add(&|it| drop(it.adversaries.remove(at)));
+        add(&|it| {
+            it.adversaries.remove(at);
+        });
     }
     for (fault, times) in &scenario.faults {
-        add(&|it| drop(it.faults.remove(fault)));
-        add(&|it| drop(it.faults.insert(*fault, (times / 2).max(1))));
+        add(&|it| {
+            it.faults.remove(fault);
+        });
+        add(&|it| {
+            it.faults.insert(*fault, (times / 2).max(1));
+        });
     }
     found
 }

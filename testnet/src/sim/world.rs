@@ -2,7 +2,8 @@
 //! other happen. What a device wants carried out is carried out here.
 
 use super::adversary::{Kind, Mind};
-use super::bank::{Host, Journal};
+use super::bank::Host;
+use super::canary::Bug;
 use super::check::Truth;
 use super::coverage::Coverage;
 use super::device::{Action, Device};
@@ -11,6 +12,7 @@ use super::identity::Identity;
 use super::people::Wish;
 use super::radio::Air;
 use super::random::Dice;
+use super::replay::Watch;
 use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
@@ -84,15 +86,17 @@ pub(super) struct World {
     pub(super) disks: Vec<Dice>,
     pub(super) faults: BTreeMap<u8, Dice>,
     pub(super) schemes: BTreeMap<u32, Dice>,
-    /// What the real books are while a bank runs on an old snapshot.
-    pub(super) set_aside: BTreeMap<u32, Journal>,
     pub(super) truth: Truth,
     pub(super) coverage: Coverage,
     pub(super) counters: Counters,
     pub(super) violation: Option<Violation>,
     /// The next number for a key.
     pub(super) keys: u32,
-    pub(super) canary: Option<super::canary::Bug>,
+    pub(super) canary: Option<Bug>,
+    /// Who follows the run, the first event that was not as it should be, and whether to stop.
+    pub(super) watch: Option<Watch>,
+    pub(super) differs: Option<u64>,
+    pub(super) stopped: bool,
 }
 
 impl World {
@@ -102,10 +106,12 @@ impl World {
 
     /// Lets everything happen that is due by `until_ms`, or until something is violated.
     pub(super) fn run_until(&mut self, until_ms: u64) {
-        while self.violation.is_none() {
+        while self.violation.is_none() && !self.stopped {
             let Some(event) = self.schedule.next(until_ms) else { return };
             self.trace.event(self.now_ms(), &event);
+            let caption = self.caption(&event);
             self.happen(event);
+            self.watched(caption);
         }
     }
 
@@ -254,6 +260,9 @@ impl World {
     pub(super) fn crash(&mut self, node: u32) {
         if !self.node(node).device.is_up() {
             return;
+        }
+        if self.phase == Phase::Calm {
+            self.violated(Invariant::Contract, format!("node {node} goes down in the calm"));
         }
         self.counters.crashes += 1;
         let dice = &mut self.disks[node as usize];

@@ -57,6 +57,7 @@ impl DoubleSpender {
             serial: Serial(1),
             start: self.spent,
             time,
+            wrong_key: false,
         };
         let mut last = None;
         for (payee, request) in std::mem::take(&mut self.asked) {

@@ -95,6 +95,7 @@ fn entry(
         hints: List::default(),
     };
     let start = 30 * u64::from(sequence.min(100));
-    let place = Place { sequence, previous, serial: Serial(1), start, time };
+    let (serial, wrong_key) = (Serial(1), false);
+    let place = Place { sequence, previous, serial, start, time, wrong_key };
     forge::payment(world, identity, &place, minor, &request)
 }

@@ -12,7 +12,7 @@ use hundi_ledger::record::entry::{Entry, Header, Kind, Position, SignedHeader, b
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::request::PaymentRequest;
-use hundi_ledger::seal;
+use hundi_ledger::seal::{self, ContentKey};
 use hundi_ledger::sync::TAG_ITEM;
 
 const TAG_OFFER: u8 = 16;
@@ -26,6 +26,8 @@ pub(super) struct Place {
     /// Where the claimed interval starts, minor units.
     pub(super) start: u64,
     pub(super) time: u32,
+    /// Sealed under a key that the bank does not derive.
+    pub(super) wrong_key: bool,
 }
 
 /// A payment at a place, of so much, to whoever made the request.
@@ -61,10 +63,13 @@ pub(super) fn payment(
         place: None,
         group: None,
     });
-    let bank = bank_keys(world.seed, identity.bank).sealing.first()?.public();
+    let bank = bank_keys(world.seed, identity.author().bank).sealing.first()?.public();
     let bank = keys.sealing.agree(&bank).ok()?;
     let payee = keys.sealing.agree(&request.payee_sealing).ok()?;
-    let key = seal::content_key(&network, &bank, &header.head());
+    let key = match place.wrong_key {
+        true => ContentKey::from_bytes([9; 32]),
+        false => seal::content_key(&network, &bank, &header.head()),
+    };
     let body = seal::seal(&network, &header.head(), &key, Some(&payee), &plaintext);
     header.body_hash = body_hash(&network, &body);
     Some(Entry::sign(&network, header, body, &keys.signing).ok()?.into_inner())

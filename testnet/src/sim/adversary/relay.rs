@@ -10,6 +10,7 @@ use hundi_ledger::sync::TAG_ITEM;
 /// The last tag of a sync session's messages; an item's is one of them.
 const TAG_SYNC_LAST: u8 = 15;
 const TAG_OFFER: u8 = 16;
+const TAG_REPLY: u8 = 17;
 
 /// Passes on nothing of others.
 pub(in super::super) struct Withholder;
@@ -21,6 +22,70 @@ impl Withholder {
         let item = item.and_then(|item| Item::decode(&world.network.id(), item).ok());
         let of_others = item.is_some_and(|item| Key::of(&item).author() != own);
         if of_others { Vec::new() } else { vec![bytes] }
+    }
+}
+
+/// Passes on nothing about every second author, and neither proofs nor freezes.
+pub(in super::super) struct SelectiveRelay;
+
+impl SelectiveRelay {
+    pub(super) fn sends(&mut self, world: &mut World, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        let item = bytes.strip_prefix(&[TAG_ITEM]);
+        let key = item.and_then(|item| Item::decode(&world.network.id(), item).ok());
+        let dropped = key.map(|item| Key::of(&item)).is_some_and(|key| match key {
+            Key::Proof(_) | Key::Freeze(_) => true,
+            key => key.author().is_some_and(|author| author.key.0[0].is_multiple_of(2)),
+        });
+        if dropped { Vec::new() } else { vec![bytes] }
+    }
+}
+
+/// A payee that answers no offer and gives no receipt.
+pub(in super::super) struct SilentPayee;
+
+impl SilentPayee {
+    pub(super) fn sends(&mut self, world: &mut World, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        let receipt = match bytes.split_first() {
+            Some((&TAG_REPLY, _)) => true,
+            Some((&TAG_ITEM, item)) => {
+                matches!(Item::decode(&world.network.id(), item), Ok(Item::Receipt(_)))
+            }
+            _ => false,
+        };
+        if receipt { Vec::new() } else { vec![bytes] }
+    }
+}
+
+/// Frames that a replayer remembers.
+const REMEMBERED_MAX: usize = 64;
+
+/// Says again what it said before, on any link.
+#[derive(Default)]
+pub(in super::super) struct Replayer {
+    said: Vec<Vec<u8>>,
+}
+
+impl Replayer {
+    pub(super) fn sends(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        if self.said.len() < REMEMBERED_MAX {
+            self.said.push(bytes.clone());
+        }
+        vec![bytes]
+    }
+
+    pub(super) fn moment(&mut self, world: &mut World, me: u32) -> Option<u64> {
+        for link in world.node(me).links.clone() {
+            let at = world.schemes.get_mut(&me)?.below(self.said.len() as u64) as usize;
+            if let Some(frame) = self.said.get(at).cloned() {
+                world.transmit(me, link, frame);
+            }
+        }
+        let dice = world.schemes.get_mut(&me)?;
+        // What is remembered grows old and is replaced.
+        if dice.percent(10) {
+            self.said.clear();
+        }
+        Some(dice.between(2_000, 30_000))
     }
 }
 

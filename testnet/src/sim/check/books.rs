@@ -4,7 +4,6 @@
 
 use super::super::world::World;
 use super::super::Invariant;
-use super::Books;
 use hundi_journal::audit::Finding;
 use hundi_journal::event::{Change, Event};
 use hundi_ledger::record::checkpoint::Outcome;
@@ -13,16 +12,17 @@ impl World {
     /// Events that are durable from now on.
     pub(in super::super) fn books_events(&mut self, bank: u32, events: &[Event]) {
         let network = self.network.id();
+        let canary = self.canary;
         let Some(books) = self.truth.books.get_mut(bank as usize) else { return };
         for event in events {
-            books.auditor.feed(event);
+            books.auditor.feed(&canary.map_or_else(|| event.clone(), |bug| bug.bend(event)));
             match &event.change {
                 Change::EntryReceived { header, .. } => {
                     books.received.insert(header.header.id(&network), event.at);
                 }
                 Change::Decided { entry, outcome, .. } => {
                     if *outcome == Outcome::Settled {
-                        self.counters.settled += 1;
+                        self.counters.settled += u64::from(books.settled.insert(*entry));
                     }
                     books.outcomes.insert(*entry, *outcome);
                 }
@@ -36,14 +36,6 @@ impl World {
             let (invariant, what) = (invariant_of(finding), format!("bank {bank}: {finding}"));
             self.violated(invariant, what);
         }
-    }
-
-    /// The books of a bank whose store was put in the place of another: read anew.
-    pub(in super::super) fn reread_books(&mut self, bank: u32) {
-        let host = &self.hosts[bank as usize];
-        let events = host.events().to_vec();
-        self.truth.books[bank as usize] = Books::new(self.network.id(), host.number);
-        self.books_events(bank, &events);
     }
 }
 

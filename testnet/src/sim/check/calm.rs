@@ -2,7 +2,7 @@
 //! honest nodes hold the same core (I1, I2, I6), and once claims are over the books end as the loss
 //! rule says.
 
-use super::super::world::{Phase, World};
+use super::super::world::{Node, Phase, World};
 use super::super::Invariant;
 use super::Known;
 use hundi_engine::wallet::PaymentState;
@@ -12,6 +12,7 @@ use hundi_journal::input::Input;
 use hundi_journal::state::Standing;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::record::checkpoint::Outcome;
+use hundi_ledger::replica::Key;
 use std::collections::BTreeSet;
 
 /// Minutes within which a mesh of this many nodes must have settled everything.
@@ -26,7 +27,7 @@ impl World {
         let honest = self.honest_nodes();
         for minute in 1.. {
             self.run_until(self.now_ms() + 60_000);
-            if self.violation.is_some() {
+            if self.violation.is_some() || self.stopped {
                 return;
             }
             let Some((invariant, what)) = self.unfinished() else {
@@ -53,7 +54,7 @@ impl World {
         self.faults_pass();
         let honest = self.honest_nodes();
         for (node, at) in (0..).zip(&mut self.nodes) {
-            at.fuse = None;
+            (at.fuse, at.crash_unsynced) = (None, false);
             if !at.is_honest() {
                 at.device.crash(usize::MAX);
                 continue;
@@ -105,10 +106,6 @@ impl World {
         let engines: Vec<_> = engines.collect();
         let whole: Vec<_> = engines.iter().filter(|(_, site, _)| *site || !scoped).collect();
         let (first, _, engine) = whole.first()?;
-        if let Some((other, ..)) = whole.iter().find(|(_, _, it)| it.digest() != engine.digest()) {
-            let what = format!("nodes {first} and {other} hold other cores");
-            return Some((Invariant::Convergence, what));
-        }
         let proven = |engine: &hundi_engine::Engine| engine.status().proven;
         let held = proven(engine);
         let other = engines.iter().find(|(_, _, it)| proven(it) != held);
@@ -116,7 +113,26 @@ impl World {
             let what = format!("nodes {first} and {other} hold other proofs");
             return Some((Invariant::Evidence, what));
         }
+        if let Some((other, ..)) = whole.iter().find(|(_, _, it)| it.digest() != engine.digest()) {
+            let missing = self.difference(*first, *other).chain(self.difference(*other, *first));
+            let missing: Vec<String> = missing.take(4).collect();
+            let what = format!("nodes {first} and {other} hold other cores: {missing:?}");
+            return Some((Invariant::Convergence, what));
+        }
         None
+    }
+
+    /// What one node holds and another does not.
+    fn difference(&self, one: u32, other: u32) -> impl Iterator<Item = String> {
+        let keys = |node: u32| -> BTreeSet<Key> {
+            let device = &self.nodes[node as usize].device;
+            let engine = device.engine.as_ref();
+            engine.map(|engine| engine.keys(&device.disk)).into_iter().flatten().collect()
+        };
+        let (held, lacking) = (keys(one), keys(other));
+        held.into_iter()
+            .filter(move |key| !lacking.contains(key))
+            .map(move |key| format!("{one} has {key:?}"))
     }
 
     /// I2 while claims last: whoever was paid honestly is, and both sides know.
@@ -131,7 +147,7 @@ impl World {
         match self.outcome(&known.author, id) {
             None => return unsettled("has not reached its bank"),
             Some(Outcome::Settled) => {}
-            Some(Outcome::Returned | Outcome::RejectedRefused) if known.refused => {}
+            Some(Outcome::Returned | Outcome::RejectedRefused) if self.may_refuse(known) => {}
             Some(Outcome::RejectedFrozen) if kept != Some(known.author) => {}
             Some(Outcome::RejectedLate) if self.reached_late(&known.author, id) => {}
             Some(outcome) => return unsettled(&format!("is {outcome:?}")),
@@ -153,6 +169,15 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether the payee has refused, or its key is in hands that may have.
+    fn may_refuse(&self, known: &Known) -> bool {
+        let copied = |payee: &Node| {
+            let mut authors = payee.identities.iter().map(|it| it.author());
+            !payee.is_honest() || authors.any(|author| !self.is_safe(&author))
+        };
+        known.refused || known.payee.is_none_or(|payee| copied(&self.nodes[payee as usize]))
     }
 
     /// What a bank has durably decided.
@@ -220,6 +245,13 @@ impl World {
         if let Some(finding) = audited.findings.first() {
             return Some((Invariant::Conservation, finding.to_string()));
         }
+        for row in bank.books().trial_balance() {
+            let held = audited.balances.get(&(row.account, row.currency)).copied().unwrap_or(0);
+            if held != row.balance {
+                let what = format!("{} is {} and adds up to {held}", row.account.label(), row.balance);
+                return Some((Invariant::Conservation, what));
+            }
+        }
         for (id, entry) in bank.entries() {
             match entry.standing {
                 Standing::Decided(_) | Standing::HeaderOnly => {}
@@ -254,7 +286,7 @@ impl World {
             Some(Outcome::RejectedLate) if self.reached_late(&known.author, id) => None,
             Some(Outcome::RejectedUncovered) if above => None,
             Some(Outcome::RejectedFrozen) if frozen => None,
-            Some(Outcome::Returned | Outcome::RejectedRefused) if known.refused => None,
+            Some(Outcome::Returned | Outcome::RejectedRefused) if self.may_refuse(known) => None,
             outcome => {
                 let what = format!("accepted payment {id} ends as {outcome:?}");
                 Some((Invariant::NoLoss, what))

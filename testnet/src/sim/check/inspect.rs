@@ -3,7 +3,8 @@
 use super::super::event::Event;
 use super::super::world::World;
 use super::super::Invariant;
-use hundi_ledger::limits::{CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW};
+use hundi_engine::limits::UNDECIDED_PER_PAYER_MAX;
+use hundi_ledger::limits::{BRANCHES_MAX, CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW};
 
 /// Milliseconds between two inspections.
 pub(in super::super) const INSPECT_MS: u64 = 600_000;
@@ -19,22 +20,16 @@ impl World {
         }
     }
 
-    /// What a device holds of one author is at most its window and its part of the cache (I8).
+    /// What a device holds of one author is at most its window, each place twice, its part of the
+    /// cache, and what a wallet keeps to bring to somebody (I8).
     fn storage_is_bounded(&mut self, node: u32) {
         let device = &self.nodes[node as usize].device;
         let Some(engine) = &device.engine else { return };
-        let mut worst = None;
-        for author in engine.replica().authors() {
-            let Some(known) = engine.author(author, &device.disk) else { continue };
-            let (core, cached) = (known.entries().len(), known.cached().count());
-            let fits = core <= 2 * CARRY_WINDOW as usize + 2
-                && cached <= CACHE_ENTRIES_PER_AUTHOR_MAX;
-            if !fits {
-                worst = Some((*author, core, cached));
-            }
-        }
-        if let Some((author, core, cached)) = worst {
-            let what = format!("node {node} holds {core} and {cached} entries of {author}");
+        let most = BRANCHES_MAX * (CARRY_WINDOW as usize + 1) + CACHE_ENTRIES_PER_AUTHOR_MAX;
+        let most = most + UNDECIDED_PER_PAYER_MAX;
+        let held = engine.replica().authors().map(|it| (device.disk.entries_of(it), *it));
+        if let Some((held, author)) = held.max().filter(|(held, _)| *held > most) {
+            let what = format!("node {node} holds {held} entries of {author}");
             self.violated(Invariant::Bounded, what);
         }
     }
