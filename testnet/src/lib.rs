@@ -1,6 +1,7 @@
 //! Judges: local networks of real hundi processes, broken on purpose and judged.
 //!
-//! [`demo`] is the living mesh that one command shows; [`mod@bench`] measures what a sync session costs
+//! [`demo`] is the living mesh that one command shows; [`sim`] lives through thousands of worse mornings in one thread
+//! and judges every step; [`mod@bench`] measures what a sync session costs
 //! beside its peers; [`process`] starts, stops and kills the real
 //! binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
 //! round: our side of a session, for somebody else to judge or to be judged by. Nothing here decides what is

@@ -17,6 +17,7 @@ pub mod coverage;
 mod device;
 mod disk;
 mod event;
+pub mod evidence;
 pub mod fault;
 mod gateway;
 mod identity;

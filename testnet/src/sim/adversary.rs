@@ -20,9 +20,7 @@ use double::DoubleSpender;
 use flood::{CertifiedFlooder, Flooder};
 use hundi_ledger::request::PaymentRequest;
 use payer::{Twist, TwistedPayer};
-use relay::{
-    LiarInSync, Replayer, SelectiveRelay, SilentPayee, StaleCheckpoint, Withholder,
-};
+use relay::{LiarInSync, Replayer, SelectiveRelay, SilentPayee, StaleCheckpoint, Withholder};
 use serde::{Deserialize, Serialize};
 
 /// A kind of adversary.

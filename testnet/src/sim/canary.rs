@@ -18,6 +18,8 @@ pub enum Bug {
     SendsBeforePersist,
     /// The disk says that something is durable when it is not.
     LyingDisk,
+    /// A read that fails is taken for one that finds nothing.
+    IgnoresReadErrors,
     /// Some devices never hear a checkpoint.
     LosesCheckpoints,
     /// No device passes a proof on.
@@ -36,9 +38,10 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SendsBeforePersist,
         Self::LyingDisk,
+        Self::IgnoresReadErrors,
         Self::LosesCheckpoints,
         Self::LosesProofs,
         Self::LosesPayments,
@@ -53,7 +56,7 @@ impl Bug {
         match self {
             Self::SendsBeforePersist => Invariant::NoFraming,
             Self::LyingDisk => Invariant::Durable,
-            Self::LosesCheckpoints => Invariant::Convergence,
+            Self::IgnoresReadErrors | Self::LosesCheckpoints => Invariant::Convergence,
             Self::LosesProofs => Invariant::Evidence,
             Self::LosesPayments => Invariant::NoLoss,
             Self::NeverDeletes => Invariant::Bounded,
@@ -70,7 +73,9 @@ impl Bug {
             (Self::PaysAboveLimit, Change::GrantIssued { grant, .. }) => {
                 grant.limit = Amount::new(grant.limit.minor() / 2).unwrap_or(Amount::ZERO);
             }
-            (Self::LosesPosting, Change::Operated) => bent.transactions.clear(),
+            (Self::LosesPosting, Change::Decided { outcome: Outcome::Settled, .. }) => {
+                bent.transactions.clear();
+            }
             (Self::PostsTwice, Change::Decided { outcome: Outcome::Settled, .. }) => {
                 bent.transactions.extend(event.transactions.first().cloned());
             }

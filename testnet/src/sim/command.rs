@@ -191,10 +191,7 @@ fn progress(run: &Run, cpu_ns: u64) {
 fn reproduce(run: &Run) -> String {
     let what = run.violation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scenario = serde_json::to_string(&run.scenario).unwrap_or_default();
-    format!(
-        "{what}\n  hundi-testnet sim --no-shrink --seed {} --scenario '{scenario}'",
-        run.seed
-    )
+    format!("{what}\n  hundi-testnet sim --no-shrink --seed {} --scenario '{scenario}'", run.seed)
 }
 
 impl Outcome {

@@ -45,8 +45,7 @@ pub struct Coverage {
 
 impl Coverage {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let mut adversaries: BTreeSet<_> =
-            scenario.adversaries.iter().copied().map(Some).collect();
+        let mut adversaries: BTreeSet<_> = scenario.adversaries.iter().copied().map(Some).collect();
         if adversaries.is_empty() {
             adversaries.insert(None);
         }

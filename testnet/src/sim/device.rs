@@ -73,6 +73,8 @@ pub(super) struct Device {
     pub(super) breach: Option<String>,
     /// Sends leave before what they wait for is durable: a bug for the canary to have.
     pub(super) sends_early: bool,
+    /// A read that fails is taken for one that finds nothing: another one.
+    pub(super) ignores_read_errors: bool,
 }
 
 impl Device {
@@ -98,6 +100,7 @@ impl Device {
             failed: false,
             breach: None,
             sends_early: false,
+            ignores_read_errors: false,
         }
     }
 
@@ -111,6 +114,9 @@ impl Device {
             Some(engine) => engine,
             None => self.loaded()?,
         };
+        if self.disk.failed_reads.get() > 0 && !self.ignores_read_errors {
+            return Err(StartFailed("a read failed".into()));
+        }
         self.engine = Some(engine);
         Ok(())
     }
@@ -164,6 +170,9 @@ impl Device {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         let outputs = engine.handle(shown, entropy, input, &self.disk);
         trace.take(&outputs);
+        if self.disk.failed_reads.get() > 0 && !self.ignores_read_errors && !self.failed {
+            return vec![Action::Failed]; // Nothing that rests on it is carried out.
+        }
         let mut ready = Vec::new();
         for output in outputs {
             self.output(output, &mut ready, (now_ms, shown));
@@ -172,12 +181,7 @@ impl Device {
         ready
     }
 
-    fn output(
-        &mut self,
-        output: Output,
-        ready: &mut Vec<Action>,
-        (now_ms, shown): (u64, u64),
-    ) {
+    fn output(&mut self, output: Output, ready: &mut Vec<Action>, (now_ms, shown): (u64, u64)) {
         if let Output::Persist { number, writes } = output {
             if number != self.asked + 1 || writes.is_empty() {
                 self.breach = Some(format!("persist {number} after {}", self.asked));
@@ -256,5 +260,6 @@ impl Device {
     pub(super) fn mend(&mut self) {
         self.disk.health = Health::Well;
         self.disk.failing_reads.set(0);
+        self.disk.failed_reads.set(0);
     }
 }

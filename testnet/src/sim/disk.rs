@@ -53,19 +53,19 @@ pub(super) struct Disk {
     pub(super) failing_reads: Cell<u32>,
     /// Reads that have failed since the device started.
     pub(super) failed_reads: Cell<u32>,
-    /// It says that what it has taken is durable: a bug for the canary to have.
+    /// What it says to be durable is gone after a crash all the same: a bug for the canary to have.
     pub(super) lies: bool,
     /// It forgets no item: another one.
     pub(super) hoards: bool,
-    /// The last batch that it has lied about.
-    lied: u64,
+    /// What it has lied about.
+    lied: Vec<Undo>,
 }
 
 impl Disk {
     pub(super) fn new(image: Image) -> Self {
         let (failing_reads, failed_reads) = (Cell::new(0), Cell::new(0));
         let pending = VecDeque::new();
-        let (health, lies, hoards, lied) = (Health::Well, false, false, 0);
+        let (health, lies, hoards, lied) = (Health::Well, false, false, Vec::new());
         Self { image, pending, health, failing_reads, failed_reads, lies, hoards, lied }
     }
 
@@ -83,22 +83,24 @@ impl Disk {
 
     /// Makes the oldest batches durable, `count` at most: the number of the last of them.
     pub(super) fn sync(&mut self, count: usize) -> Option<u64> {
-        if self.lies {
-            self.lied = self.pending.back()?.number;
-            return Some(self.lied);
-        }
         let count = count.min(self.pending.len());
-        self.pending.drain(..count).last().map(|batch| batch.number)
+        let mut number = None;
+        for batch in self.pending.drain(..count) {
+            number = Some(batch.number);
+            if self.lies {
+                self.lied.extend(batch.undo);
+            }
+        }
+        number
     }
 
     /// Batches that are not durable yet.
     pub(super) fn unsynced(&self) -> usize {
-        self.pending.iter().filter(|batch| batch.number > self.lied).count()
+        self.pending.len()
     }
 
     /// The power goes: all but the first `kept` batches that were on their way are gone.
     pub(super) fn crash(&mut self, kept: usize) {
-        self.lied = 0;
         while self.pending.len() > kept {
             let Some(batch) = self.pending.pop_back() else { break };
             for undo in batch.undo.into_iter().rev() {
@@ -106,6 +108,9 @@ impl Disk {
             }
         }
         self.pending.clear();
+        for undo in std::mem::take(&mut self.lied).into_iter().rev() {
+            self.image.undo(undo);
+        }
         self.failing_reads.set(0);
         self.failed_reads.set(0);
     }
@@ -138,7 +143,7 @@ impl Disk {
 
 impl Shelf for Disk {
     fn item(&self, key: &Key) -> Option<Vec<u8>> {
-        // As the real driver has it: a read that fails is logged, and nothing was there.
+        // The driver looks afterwards whether a read has failed.
         if self.read_fails() { None } else { self.image.item(key).map(|bytes| bytes.to_vec()) }
     }
 

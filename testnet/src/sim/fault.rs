@@ -62,7 +62,11 @@ impl Kind {
     pub(super) fn most(self) -> u32 {
         match self {
             Self::Crash | Self::CrashUnsynced | Self::LinksCut => 12,
-            Self::FullDisk | Self::SlowDisk | Self::ReadErrors | Self::ClockJump | Self::ClockDrift => 4,
+            Self::FullDisk
+            | Self::SlowDisk
+            | Self::ReadErrors
+            | Self::ClockJump
+            | Self::ClockDrift => 4,
             Self::GatewayCrash => 4,
             Self::Partition | Self::Jam | Self::NewPhone => 2,
             Self::Night => 1,

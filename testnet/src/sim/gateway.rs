@@ -1,10 +1,10 @@
 //! Gateways: what their node hears goes to the bank's intake, what the bank signs goes to the mesh
 //! through every gateway of that bank, and a bank that starts does first what the real one does.
 
+use super::Invariant;
 use super::event::Event;
 use super::identity::certificates;
 use super::people::{LIMIT, Wish};
-use super::Invariant;
 use super::world::{Phase, World};
 use hundi_engine::limits::PUBLISH_ITEMS_MAX;
 use hundi_engine::{Command, Event as EngineEvent};

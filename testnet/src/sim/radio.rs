@@ -210,8 +210,7 @@ impl World {
         link.up[usize::from(end)] = true;
         let node = link.ends[usize::from(end)];
         let (handshake_hash, gossip) = (link.handshake_hash, link.gossip);
-        let input =
-            Input::LinkUp { link: LinkId(id), handshake_hash, initiator: end == 0, gossip };
+        let input = Input::LinkUp { link: LinkId(id), handshake_hash, initiator: end == 0, gossip };
         self.input(node, input);
         self.scheme_on_link(node, id);
     }

@@ -35,7 +35,10 @@ pub(super) struct Step {
 pub(super) enum Watch {
     Record(Vec<Step>),
     /// Compares with what was recorded, and stops after an event.
-    Follow { steps: Vec<Step>, until: u64 },
+    Follow {
+        steps: Vec<Step>,
+        until: u64,
+    },
 }
 
 /// A run that was followed.

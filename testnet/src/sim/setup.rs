@@ -33,11 +33,7 @@ const UP_MS: u64 = 60_000;
 
 impl World {
     /// The world of a seed at its first moment.
-    pub(super) fn new(
-        seed: u64,
-        scenario: Scenario,
-        canary: Option<Bug>,
-    ) -> Result<Self> {
+    pub(super) fn new(seed: u64, scenario: Scenario, canary: Option<Bug>) -> Result<Self> {
         let network = network(seed, scenario.banks)?;
         let movers = movers(seed, &scenario);
         let count = scenario.gateways + scenario.nodes;
@@ -61,6 +57,7 @@ impl World {
             keys: 0,
             scenario,
             canary,
+            evidence: None,
             watch: None,
             differs: None,
             stopped: false,
@@ -94,6 +91,7 @@ impl World {
         let network = self.network.clone();
         let mut device = Device::new(self.seed, node, config, network, identity);
         device.sends_early = self.canary == Some(Bug::SendsBeforePersist);
+        device.ignores_read_errors = self.canary == Some(Bug::IgnoresReadErrors);
         device.disk.lies = self.canary == Some(Bug::LyingDisk);
         device.disk.hoards = self.canary == Some(Bug::NeverDeletes);
         device.start().map_err(|error| anyhow::anyhow!("node {node}: {}", error.0))?;

@@ -8,6 +8,7 @@ use super::check::Truth;
 use super::coverage::Coverage;
 use super::device::{Action, Device};
 use super::event::Event;
+use super::evidence::Evidence;
 use super::identity::Identity;
 use super::people::Wish;
 use super::radio::Air;
@@ -93,6 +94,8 @@ pub(super) struct World {
     /// The next number for a key.
     pub(super) keys: u32,
     pub(super) canary: Option<Bug>,
+    /// What could be seen from outside, where somebody wants to know.
+    pub(super) evidence: Option<Evidence>,
     /// Who follows the run, the first event that was not as it should be, and whether to stop.
     pub(super) watch: Option<Watch>,
     pub(super) differs: Option<u64>,
@@ -304,8 +307,10 @@ impl World {
         if self.phase == Phase::Calm {
             self.node(node).device.mend();
         }
-        if let Err(error) = self.node(node).device.start() {
-            if self.nodes[node as usize].device.disk.failed_reads.get() > 0 {
+        let started = self.node(node).device.start();
+        let failed_reads = self.node(node).device.disk.failed_reads.take();
+        if let Err(error) = started {
+            if failed_reads > 0 {
                 return self.schedule.after(10_000, Event::Restart { node });
             }
             return self.violated(Invariant::Durable, format!("node {node}: {}", error.0));

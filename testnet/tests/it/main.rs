@@ -7,4 +7,5 @@ mod bench;
 mod demo;
 mod frames;
 mod kill;
+mod sim;
 mod sync_peer;

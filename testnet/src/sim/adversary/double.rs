@@ -109,9 +109,7 @@ impl DoubleSpender {
         let mut kept = Vec::new();
         for (payee, way, entry, previous) in std::mem::take(&mut self.waiting) {
             let frame = match way {
-                Way::Offer if payee == peer => {
-                    forge::as_offer(world, me, &entry, previous.clone())
-                }
+                Way::Offer if payee == peer => forge::as_offer(world, me, &entry, previous.clone()),
                 Way::ByOthers if payee != peer => Some(forge::as_item(&entry)),
                 _ => None,
             };

@@ -110,9 +110,10 @@ impl StaleCheckpoint {
         let is_checkpoint =
             |record: &[u8]| matches!(Item::decode(&network, record), Ok(Item::Checkpoint(_)));
         let Ok(first) = List::new(first.clone()) else { return vec![bytes] };
-        let records = offer.records.iter().map(|record| {
-            if is_checkpoint(record) { first.clone() } else { record.clone() }
-        });
+        let records = offer
+            .records
+            .iter()
+            .map(|record| if is_checkpoint(record) { first.clone() } else { record.clone() });
         match List::new(records.collect()) {
             Ok(records) => offer.records = records,
             Err(_) => return vec![bytes],

@@ -2,8 +2,8 @@
 //! guarantee (I3), nothing is paid twice (I5). The adding up is the journal's auditor's, which
 //! shares no code with what decides; each signature is verified there once and nowhere else.
 
-use super::super::world::World;
 use super::super::Invariant;
+use super::super::world::World;
 use hundi_journal::audit::Finding;
 use hundi_journal::event::{Change, Event};
 use hundi_ledger::record::checkpoint::Outcome;

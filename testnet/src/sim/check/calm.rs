@@ -2,8 +2,8 @@
 //! honest nodes hold the same core (I1, I2, I6), and once claims are over the books end as the loss
 //! rule says.
 
-use super::super::world::{Node, Phase, World};
 use super::super::Invariant;
+use super::super::world::{Node, Phase, World};
 use super::Known;
 use hundi_engine::wallet::PaymentState;
 use hundi_journal::audit::Auditor;
@@ -12,8 +12,10 @@ use hundi_journal::input::Input;
 use hundi_journal::state::Standing;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::record::checkpoint::Outcome;
+use hundi_ledger::record::item::Item;
+use hundi_ledger::record::proof::Claim;
 use hundi_ledger::replica::Key;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Minutes within which a mesh of this many nodes must have settled everything.
 fn minutes_max(nodes: usize) -> u64 {
@@ -113,6 +115,11 @@ impl World {
             let what = format!("nodes {first} and {other} hold other proofs");
             return Some((Invariant::Evidence, what));
         }
+        if let Some(author) = self.unproven(honest, &held) {
+            let what =
+                format!("{author} contradicts itself on honest disks, and nobody has a proof");
+            return Some((Invariant::Evidence, what));
+        }
         if let Some((other, ..)) = whole.iter().find(|(_, _, it)| it.digest() != engine.digest()) {
             let missing = self.difference(*first, *other).chain(self.difference(*other, *first));
             let missing: Vec<String> = missing.take(4).collect();
@@ -120,6 +127,28 @@ impl World {
             return Some((Invariant::Convergence, what));
         }
         None
+    }
+
+    /// Somebody whose entries on honest disks contradict each other without being proven.
+    fn unproven(&self, honest: &[u32], proven: &[AuthorId]) -> Option<AuthorId> {
+        let network = self.network.id();
+        let mut claims: BTreeMap<AuthorId, BTreeMap<Hash, Claim>> = BTreeMap::new();
+        for node in honest {
+            let image = self.nodes[*node as usize].device.disk.image();
+            for (key, item) in image.every_item() {
+                let Key::Entry(author, id) = *key else { continue };
+                if !proven.contains(&author)
+                    && let Ok(Item::Entry(entry)) = Item::decode(&network, item)
+                {
+                    let claim = Claim::of(entry.header(), id);
+                    claims.entry(author).or_default().insert(id, claim);
+                }
+            }
+        }
+        let contradicts = |claims: &BTreeMap<Hash, Claim>| {
+            claims.values().any(|one| claims.values().any(|other| one.contradicts(other)))
+        };
+        claims.into_iter().find(|(_, claims)| contradicts(claims)).map(|(author, _)| author)
     }
 
     /// What one node holds and another does not.
@@ -248,7 +277,8 @@ impl World {
         for row in bank.books().trial_balance() {
             let held = audited.balances.get(&(row.account, row.currency)).copied().unwrap_or(0);
             if held != row.balance {
-                let what = format!("{} is {} and adds up to {held}", row.account.label(), row.balance);
+                let what =
+                    format!("{} is {} and adds up to {held}", row.account.label(), row.balance);
                 return Some((Invariant::Conservation, what));
             }
         }

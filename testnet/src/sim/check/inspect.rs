@@ -1,8 +1,8 @@
 //! Now and then: storage stays within its bounds (I8), and the books add up as a whole.
 
+use super::super::Invariant;
 use super::super::event::Event;
 use super::super::world::World;
-use super::super::Invariant;
 use hundi_engine::limits::UNDECIDED_PER_PAYER_MAX;
 use hundi_ledger::limits::{BRANCHES_MAX, CACHE_ENTRIES_PER_AUTHOR_MAX, CARRY_WINDOW};
 

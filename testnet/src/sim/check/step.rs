@@ -1,12 +1,12 @@
 //! After every step: what leaves a device is durable there, what a person is told agrees with the
 //! books, and nobody honest is accused.
 
+use super::super::Invariant;
 use super::super::people::Wish;
 use super::super::world::{Phase, World};
-use super::super::Invariant;
 use super::Known;
-use hundi_engine::wallet::{PaymentState, PaymentView, Purpose};
 use hundi_engine::Event;
+use hundi_engine::wallet::{PaymentState, PaymentView, Purpose};
 use hundi_ledger::id::Hash;
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::checkpoint::Outcome;
@@ -34,6 +34,7 @@ impl World {
 
     /// An item leaves a device.
     pub(in super::super) fn leaves_as_item(&mut self, node: u32, item: &[u8]) {
+        self.seen(item);
         let device = &self.nodes[node as usize].device;
         let Some(me) = device.identity.filter(|_| self.nodes[node as usize].is_honest()) else {
             return;
