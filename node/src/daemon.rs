@@ -10,7 +10,7 @@ mod links;
 mod persist;
 mod shelf;
 
-use crate::store::{IndexState, OpenError, ReadError, Store, StoreOptions};
+use crate::store::{CommitError, IndexState, OpenError, ReadError, Store, StoreOptions};
 use driver::{Driver, Request};
 use hundi_engine::{Answer, Command, Config as EngineConfig, Engine, Event, Keys, LoadError};
 use hundi_ledger::record::network::Network;
@@ -68,6 +68,17 @@ pub enum StartError {
     Transport(#[from] libp2p::StartError),
 }
 
+/// Why a daemon that ran has ended of itself.
+#[derive(Debug, Error)]
+pub enum StoreFailed {
+    /// Something could not be made durable.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Something that is stored could not be read, and nothing can be decided without it.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
 /// The daemon has stopped: its store failed or it was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the daemon has stopped: see its log, then start it again")]
@@ -105,8 +116,7 @@ impl Daemon {
     /// See [`StartError`].
     pub async fn start(
         config: Config,
-    ) -> Result<(Self, Listener, JoinHandle<Result<(), crate::store::CommitError>>), StartError>
-    {
+    ) -> Result<(Self, Listener, JoinHandle<Result<(), StoreFailed>>), StartError> {
         let (store, report) = Store::open(&config.store, StoreOptions::default())?;
         tracing::info!(?report, "store open");
         let store = Arc::new(store);

@@ -14,10 +14,10 @@ use hundi_journal::event::Event;
 use hundi_journal::input::Input;
 use hundi_ledger::id::BankNumber;
 use hundi_ledger::record::network::Network;
-use hundi_node::daemon::{self, Daemon, Listener};
+use hundi_node::daemon::{self, Daemon, Listener, StoreFailed};
 use hundi_node::engine;
 use hundi_node::home::{Home, HomeError};
-use hundi_node::store::{CommitError, ReadError};
+use hundi_node::store::ReadError;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -89,7 +89,7 @@ pub enum RunError {
     Bank(#[from] BankTaskError),
     /// The node's store.
     #[error("the node's store failed: {0}")]
-    Node(#[from] CommitError),
+    Node(#[from] StoreFailed),
     /// The node ended of itself.
     #[error("the node stopped: see the log")]
     NodeStopped,
@@ -120,7 +120,7 @@ pub struct Application {
 struct Parts {
     bank: JoinHandle<Result<(), BankTaskError>>,
     publisher: JoinHandle<()>,
-    node: JoinHandle<Result<(), CommitError>>,
+    node: JoinHandle<Result<(), StoreFailed>>,
 }
 
 /// A bank replayed from what is stored in `dir`, without keys.
@@ -307,7 +307,7 @@ fn bank_end(ended: Result<Result<(), BankTaskError>, JoinError>) -> Result<(), R
     Ok(ended??)
 }
 
-fn node_end(ended: Result<Result<(), CommitError>, JoinError>) -> Result<(), RunError> {
+fn node_end(ended: Result<Result<(), StoreFailed>, JoinError>) -> Result<(), RunError> {
     Ok(ended??)
 }
 

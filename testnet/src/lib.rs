@@ -2,6 +2,7 @@
 //!
 //! [`demo`] is the living mesh that one command shows; [`chaos`] breaks real programs under load and
 //! [`power_cut`] their stores, on a [`disk`] of their own, with payments that a [`phone`] signs;
+//! [`sim`] lives through thousands of worse mornings in one thread and judges every step;
 //! [`mod@bench`] measures what a sync session costs
 //! beside its peers; [`process`] starts, stops and kills the real
 //! binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
@@ -19,4 +20,5 @@ pub mod paths;
 pub mod phone;
 pub mod power_cut;
 pub mod process;
+pub mod sim;
 pub mod sync_peer;

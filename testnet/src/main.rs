@@ -11,6 +11,7 @@ use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::power_cut::writer::{Hold, WriterOptions, write_until_stopped};
 use hundi_testnet::power_cut::{self, StoreKind};
 use hundi_testnet::process::{check_interrupted, interrupt};
+use hundi_testnet::sim::command::{SimArgs, SimError, follow, sim};
 use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
 use serde_json::Value;
@@ -57,6 +58,8 @@ enum Command {
     /// Writes to a store until its power is cut; `power-cut` starts it.
     #[command(hide = true)]
     StoreWriter(StoreWriterArgs),
+    /// Whole devices and banks on virtual time, driven by a seed, broken on purpose and judged.
+    Sim(SimArgs),
     /// One side of a sync session on standard input and output, to try another implementation
     /// against.
     ///
@@ -198,6 +201,7 @@ fn main() -> ExitCode {
         Command::Chaos(args) => chaos(&args),
         Command::PowerCut(args) => power_cut(&args),
         Command::StoreWriter(args) => store_writer(args),
+        Command::Sim(args) => simulate(&args),
         Command::SyncPeer => sync_peer(),
     }
 }
@@ -243,6 +247,30 @@ fn lacks(error: &anyhow::Error) -> ExitCode {
     eprintln!("hundi-testnet: {error:#}");
     let interrupted = check_interrupted().is_err();
     ExitCode::from(if interrupted { EXIT_INTERRUPTED } else { EXIT_LACKS })
+}
+
+fn simulate(args: &SimArgs) -> ExitCode {
+    let outcome = match follow(args) {
+        None => sim(args).map(|outcome| {
+            let text = if args.json { outcome.to_json().to_string() } else { outcome.to_text() };
+            (text, outcome.held())
+        }),
+        Some(followed) => followed.map(|(value, same)| (format!("{value:#}"), same)),
+    };
+    match outcome {
+        Ok((text, held)) => {
+            println!("{text}");
+            if held { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
+        }
+        Err(error) => {
+            eprintln!("hundi-testnet: {error}");
+            ExitCode::from(match error {
+                SimError::Usage(_) => EXIT_USAGE,
+                SimError::Failed(_) => EXIT_LACKS,
+                SimError::Interrupted => EXIT_INTERRUPTED,
+            })
+        }
+    }
 }
 
 fn sync_peer() -> ExitCode {

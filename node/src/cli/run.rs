@@ -62,7 +62,7 @@ async fn serve(home: &Home, args: RunArgs) -> Result<Report, Failure> {
 
 /// The daemon ended of itself: only a failed store does that.
 fn stopped_failure(
-    stopped: Result<Result<(), hundi_node::store::CommitError>, tokio::task::JoinError>,
+    stopped: Result<Result<(), hundi_node::daemon::StoreFailed>, tokio::task::JoinError>,
 ) -> Failure {
     match stopped {
         Ok(Ok(())) => Failure::lacks(anyhow::anyhow!("the daemon stopped")),

@@ -4,8 +4,8 @@
 use super::links::{Links, Peer};
 use super::persist::{self, Batch, Report};
 use super::shelf::Overlay;
-use super::{Heard, Stopped};
-use crate::store::{CommitError, Store};
+use super::{Heard, Stopped, StoreFailed};
+use crate::store::{ReadError, Store};
 use hundi_engine::{Answer, Command, Engine, Event, Input, LinkId, Output, Payload, Verdict};
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::TAG_ITEM;
@@ -79,6 +79,8 @@ pub(super) struct Driver {
     gossip_handles: u64,
     listening: Vec<SocketAddr>,
     wake_at: Option<Instant>,
+    /// A read failed while the engine decided.
+    unreadable: Option<ReadError>,
 }
 
 impl Driver {
@@ -110,6 +112,7 @@ impl Driver {
             gossip_handles: 0,
             listening: Vec::new(),
             wake_at: None,
+            unreadable: None,
         }
     }
 
@@ -118,7 +121,7 @@ impl Driver {
         mut self,
         mut events: libp2p::Events,
         mut inbox: mpsc::Receiver<Request>,
-    ) -> Result<(), CommitError> {
+    ) -> Result<(), StoreFailed> {
         self.input(Input::Tick).await;
         loop {
             let wake = self.wake_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
@@ -134,7 +137,7 @@ impl Driver {
                     Some(Report::Failed(error)) => {
                         tracing::error!(%error, "the store failed: nothing more is signed or sent");
                         self.input(Input::PersistFailed).await;
-                        return Err(error);
+                        return Err(error.into());
                     }
                     None => return Ok(()),
                 },
@@ -154,6 +157,10 @@ impl Driver {
                     self.wake_at = None;
                     self.input(Input::Tick).await;
                 }
+            }
+            if let Some(error) = self.unreadable.take().or_else(|| self.overlay.take_failure()) {
+                tracing::error!(%error, "the store cannot be read: nothing more is signed or sent");
+                return Err(error.into());
             }
         }
     }
@@ -247,6 +254,10 @@ impl Driver {
             return;
         };
         let outputs = self.engine.handle(now_ms, entropy, input, &self.overlay);
+        self.unreadable = self.overlay.take_failure();
+        if self.unreadable.is_some() {
+            return; // Nothing that rests on it is stored or said.
+        }
         for output in outputs {
             self.output(output).await;
         }

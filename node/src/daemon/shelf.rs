@@ -10,7 +10,7 @@ use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::key::subject_bytes;
 use hundi_ledger::replica::{Key, Shelf};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The subject under which the engine's own state is stored: longer than a bank, shorter than an
 /// author, so no subject of an item.
@@ -28,12 +28,14 @@ pub struct Overlay {
     /// The newest write of each place that is not durable yet, with its persist's number, by
     /// subject.
     pending: HashMap<Vec<u8>, Writes>,
+    /// The first read that failed: whoever reads is told that nothing is there, which may be wrong.
+    failed: Mutex<Option<ReadError>>,
 }
 
 impl Overlay {
     /// A store with nothing on its way.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, pending: HashMap::new() }
+        Self { store, pending: HashMap::new(), failed: Mutex::new(None) }
     }
 
     /// Notes a persist that is on its way, and spells it for the store.
@@ -53,6 +55,20 @@ impl Overlay {
             .collect()
     }
 
+    /// Why a read has failed, if one has. What was decided since the last question rests on items
+    /// that seemed not to be there: it must not be carried out, and the engine not be used again.
+    pub fn take_failure(&mut self) -> Option<ReadError> {
+        self.failed.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note_failure<T: Default>(&self, read: Result<T, ReadError>) -> T {
+        read.unwrap_or_else(|error| {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(error);
+            T::default()
+        })
+    }
+
     /// Forgets what is durable by now: everything up to the persist of that number.
     pub fn durable(&mut self, number: u64) {
         self.pending.retain(|_, writes| {
@@ -69,18 +85,12 @@ impl Shelf for Overlay {
         if let Some((_, value)) = pending.and_then(|writes| writes.get(&key)) {
             return value.clone();
         }
-        self.store.get(&subject, &key).unwrap_or_else(|error| {
-            tracing::error!(%error, "an item cannot be read");
-            None
-        })
+        self.note_failure(self.store.get(&subject, &key))
     }
 
     fn items(&self, author: &AuthorId) -> Vec<Vec<u8>> {
         let subject = subject_bytes(&Subject::Author(*author));
-        let stored = self.store.values(&subject).unwrap_or_else(|error| {
-            tracing::error!(%error, "the items of an author cannot be read");
-            Vec::new()
-        });
+        let stored = self.note_failure(self.store.values(&subject));
         let Some(pending) = self.pending.get(&subject) else {
             return stored.into_iter().map(|(_, item)| item).collect();
         };
@@ -125,7 +135,12 @@ pub fn open_engine(
             Opening::new(&config, network.clone(), keys.as_ref().map(|keys| keys.author), banks);
         store.for_each_of(STATE_SUBJECT, |key, value| opening.state(key, value))?;
         if opening.is_complete() {
-            return Ok(opening.finish(config, keys, &Overlay::new(Arc::clone(store)))?);
+            let mut shelf = Overlay::new(Arc::clone(store));
+            let engine = opening.finish(config, keys, &shelf);
+            return match shelf.take_failure() {
+                Some(error) => Err(error.into()),
+                None => Ok(engine?),
+            };
         }
     }
     tracing::info!("reading and verifying every item");

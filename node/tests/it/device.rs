@@ -53,6 +53,19 @@ impl TestBank {
         let id = device.json(&["id"]);
         let author: AuthorId = id["author"].as_str().unwrap().parse().unwrap();
         let sealing: SealingKey = id["sealing_key"].as_str().unwrap().parse().unwrap();
+        let items = self.items(author, sealing, &[(0, 0), (1, 100_000)]);
+        let path = device.dir.with_extension("grants");
+        container::write_file(&path, items.iter().map(Vec::as_slice)).unwrap();
+        path
+    }
+
+    /// The certificate, and grants of an author by serial and limit, as items.
+    pub(crate) fn items(
+        &self,
+        author: AuthorId,
+        sealing: SealingKey,
+        grants: &[(u16, u64)],
+    ) -> Vec<Vec<u8>> {
         let certificate = Certificate {
             version: VERSION,
             bank: BankNumber(1),
@@ -64,14 +77,12 @@ impl TestBank {
         let network = self.network.id();
         let certificate = sign(&network, certificate, &self.root).unwrap();
         let mut items = vec![Item::Certificate(certificate.into_inner()).encode()];
-        for (serial, limit) in [(0, 0), (1, 100_000)] {
-            let grant = self.grant(author, sealing, serial, limit);
+        for (serial, limit) in grants {
+            let grant = self.grant(author, sealing, *serial, *limit);
             let grant = sign(&network, grant, &self.key).unwrap();
             items.push(Item::Grant(grant.into_inner()).encode());
         }
-        let path = device.dir.with_extension("grants");
-        container::write_file(&path, items.iter().map(Vec::as_slice)).unwrap();
-        path
+        items
     }
 
     fn grant(&self, author: AuthorId, sealing: SealingKey, serial: u16, limit: u64) -> Grant {

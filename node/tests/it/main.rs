@@ -9,3 +9,4 @@ mod store_kill;
 mod store_model;
 mod store_power_cut;
 mod store_writer;
+mod unreadable;

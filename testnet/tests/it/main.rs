@@ -9,4 +9,5 @@ mod demo;
 mod frames;
 mod kill;
 mod power_cut;
+mod sim;
 mod sync_peer;

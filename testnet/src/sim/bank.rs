@@ -1,0 +1,156 @@
+//! A bank: the real journal, driven as the gateway drives it. What it decides goes to its disk as
+//! one unit of work, and only then is anything published or told. A start replays what is durable.
+
+use super::identity::{START, bank_keys};
+use super::random::{Dice, Purpose};
+use super::trace::Trace;
+use anyhow::{Context, Result};
+use hundi_journal::bank::{Bank, HandleError, Profile};
+use hundi_journal::event::Event;
+use hundi_journal::input::{Input, Keys};
+use hundi_journal::output::Notification;
+use hundi_ledger::id::BankNumber;
+use hundi_ledger::record::item::Item;
+use hundi_ledger::record::network::Network;
+use hundi_ledger::replica::Key;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What becomes durable together, and may be told then.
+struct Unit {
+    events: usize,
+    records: Vec<Vec<u8>>,
+    notifications: Vec<Notification>,
+}
+
+/// The bank's store: events that are durable or on their way, and the newest records signed.
+#[derive(Default)]
+struct Journal {
+    events: Vec<Event>,
+    records: BTreeMap<Key, Vec<u8>>,
+}
+
+/// What may be told, now that it is durable.
+pub(super) struct Told {
+    pub(super) events: Vec<Event>,
+    pub(super) records: Vec<Vec<u8>>,
+    pub(super) notifications: Vec<Notification>,
+}
+
+pub(super) struct Host {
+    pub(super) number: BankNumber,
+    network: Network,
+    keys: Keys,
+    /// The bank in memory; none while its process is down.
+    pub(super) bank: Option<Bank>,
+    journal: Journal,
+    pending: VecDeque<Unit>,
+    pub(super) life: u32,
+    entropy: Dice,
+}
+
+impl Host {
+    pub(super) fn new(seed: u64, number: BankNumber, network: Network) -> Self {
+        let keys = bank_keys(seed, number);
+        let entropy = Dice::new(seed, Purpose::Entropy((1 << 24) + u32::from(number.0)));
+        let (journal, pending) = (Journal::default(), VecDeque::new());
+        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy }
+    }
+
+    /// Replays what is durable.
+    pub(super) fn start(&mut self) -> Result<()> {
+        self.life += 1;
+        let mut bank = Bank::new(self.network.clone(), self.number, Profile::default())
+            .context("a bank of the network")?;
+        for event in &self.journal.events {
+            let number = event.number;
+            bank.apply(event).with_context(|| format!("event {number} does not follow"))?;
+        }
+        self.bank = Some(bank);
+        Ok(())
+    }
+
+    /// Has the bank decide. What it decided is on its way to the disk.
+    pub(super) fn handle(
+        &mut self,
+        now_ms: u64,
+        input: Input,
+        trace: &mut Trace,
+    ) -> Option<Result<(), HandleError>> {
+        let now = u64::from(START) + now_ms / 1000;
+        let entropy = self.entropy.bytes();
+        let outputs = match self.bank.as_mut()?.handle(now, entropy, input, &self.keys) {
+            Ok(outputs) => outputs,
+            Err(error) => return Some(Err(error)),
+        };
+        trace.take(&outputs);
+        let events = outputs.events.len();
+        self.journal.events.extend(outputs.events);
+        let (records, notifications) = (outputs.records, outputs.notifications);
+        self.pending.push_back(Unit { events, records, notifications });
+        Some(Ok(()))
+    }
+
+    /// Units of work that are on their way to the disk.
+    pub(super) fn unsynced(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Everything given so far is durable.
+    pub(super) fn sync(&mut self) -> Told {
+        let from = self.journal.events.len() - self.pending_events();
+        let mut told = Told {
+            events: self.journal.events[from..].to_vec(),
+            records: Vec::new(),
+            notifications: Vec::new(),
+        };
+        for unit in std::mem::take(&mut self.pending) {
+            for record in &unit.records {
+                self.journal.keep(&self.network, record);
+            }
+            told.records.extend(unit.records);
+            told.notifications.extend(unit.notifications);
+        }
+        told
+    }
+
+    /// The power goes: all but the first `kept` units that were on their way are gone. What of
+    /// them had reached the disk is returned, because the next life will act on it.
+    pub(super) fn crash(&mut self, kept: usize) -> Vec<Event> {
+        self.bank = None;
+        let from = self.journal.events.len() - self.pending_events();
+        while self.pending.len() > kept {
+            let Some(unit) = self.pending.pop_back() else { break };
+            let left = self.journal.events.len() - unit.events;
+            self.journal.events.truncate(left);
+        }
+        self.sync();
+        self.journal.events[from..].to_vec()
+    }
+
+    fn pending_events(&self) -> usize {
+        self.pending.iter().map(|unit| unit.events).sum()
+    }
+
+    /// Whether this is the newest record of its kind that the bank has signed.
+    pub(super) fn holds(&self, key: &Key, item: &[u8]) -> bool {
+        self.journal.records.get(key).is_some_and(|held| held == item)
+    }
+
+    /// The newest record of every kind, certificates first.
+    pub(super) fn records(&self) -> Vec<Vec<u8>> {
+        self.journal.records.values().cloned().collect()
+    }
+
+    /// All events that are durable or on their way.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.journal.events
+    }
+}
+
+impl Journal {
+    fn keep(&mut self, network: &Network, record: &[u8]) {
+        if let Ok(item) = Item::decode(&network.id(), record) {
+            self.records.insert(Key::of(&item), record.to_vec());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Bugs on purpose, at the seam between the parts under test and their drivers or checkers, to
+//! show that each checker can fail. The command line offers them only in a build with the feature
+//! `canary`; nobody ships this crate.
+
+use super::Invariant;
+use super::world::World;
+use clap::ValueEnum;
+use hundi_journal::event::{Change, Event};
+use hundi_ledger::money::Amount;
+use hundi_ledger::record::checkpoint::Outcome;
+use hundi_ledger::record::item::Item;
+use hundi_ledger::sync::TAG_ITEM;
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bug {
+    /// What waits for the disk is sent at once.
+    SendsBeforePersist,
+    /// The disk says that something is durable when it is not.
+    LyingDisk,
+    /// A read that fails is taken for one that finds nothing.
+    IgnoresReadErrors,
+    /// Some devices never hear a checkpoint.
+    LosesCheckpoints,
+    /// No device passes a proof on.
+    LosesProofs,
+    /// A gateway never hands over some of the entries that it hears.
+    LosesPayments,
+    /// The disk keeps what it should forget.
+    NeverDeletes,
+    /// A grant is funded with less than its limit.
+    PaysAboveLimit,
+    /// A posting is missing from the books.
+    LosesPosting,
+    /// A settlement is posted twice.
+    PostsTwice,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 10] = [
+        Self::SendsBeforePersist,
+        Self::LyingDisk,
+        Self::IgnoresReadErrors,
+        Self::LosesCheckpoints,
+        Self::LosesProofs,
+        Self::LosesPayments,
+        Self::NeverDeletes,
+        Self::PaysAboveLimit,
+        Self::LosesPosting,
+        Self::PostsTwice,
+    ];
+
+    /// The checker that must catch it.
+    pub fn breaks(self) -> Invariant {
+        match self {
+            Self::SendsBeforePersist => Invariant::NoFraming,
+            Self::LyingDisk => Invariant::Durable,
+            Self::IgnoresReadErrors | Self::LosesCheckpoints => Invariant::Convergence,
+            Self::LosesProofs => Invariant::Evidence,
+            Self::LosesPayments => Invariant::NoLoss,
+            Self::NeverDeletes => Invariant::Bounded,
+            Self::PaysAboveLimit => Invariant::Solvency,
+            Self::LosesPosting => Invariant::Conservation,
+            Self::PostsTwice => Invariant::ExactlyOnce,
+        }
+    }
+
+    /// A durable event as the books see it under this bug.
+    pub(super) fn bend(self, event: &Event) -> Event {
+        let mut bent = event.clone();
+        match (self, &mut bent.change) {
+            (Self::PaysAboveLimit, Change::GrantIssued { grant, .. }) => {
+                grant.limit = Amount::new(grant.limit.minor() / 2).unwrap_or(Amount::ZERO);
+            }
+            (Self::LosesPosting, Change::Decided { outcome: Outcome::Settled, .. }) => {
+                bent.transactions.clear();
+            }
+            (Self::PostsTwice, Change::Decided { outcome: Outcome::Settled, .. }) => {
+                bent.transactions.extend(event.transactions.first().cloned());
+            }
+            _ => {}
+        }
+        bent
+    }
+}
+
+impl World {
+    /// Whether a bug keeps a frame from arriving.
+    pub(super) fn is_swallowed(&self, to: u32, bytes: &[u8]) -> bool {
+        let Some(bug) = self.canary else { return false };
+        let Some(item) = bytes.strip_prefix(&[TAG_ITEM]) else { return false };
+        match (bug, Item::decode(&self.network.id(), item)) {
+            (Bug::LosesProofs, Ok(Item::Proof(_))) => true,
+            (Bug::LosesCheckpoints, Ok(Item::Checkpoint(_))) => to.is_multiple_of(2),
+            _ => false,
+        }
+    }
+
+    /// Whether a bug keeps a gateway from handing an item over.
+    pub(super) fn is_withheld(&self, item: &[u8]) -> bool {
+        self.canary == Some(Bug::LosesPayments)
+            && matches!(
+                Item::decode(&self.network.id(), item),
+                Ok(Item::Entry(entry)) if entry.id().0[0].is_multiple_of(4)
+            )
+    }
+}
