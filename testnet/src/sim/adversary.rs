@@ -85,7 +85,7 @@ impl Kind {
 
 /// What an adversary has in mind.
 pub(super) enum Mind {
-    DoubleSpender(DoubleSpender),
+    DoubleSpender(Box<DoubleSpender>),
     ClonedPhone(ClonedPhone),
     RestoredBackup(RestoredBackup),
     Flooder(Flooder),
@@ -102,7 +102,7 @@ pub(super) enum Mind {
 impl Mind {
     pub(super) fn new(kind: Kind) -> Self {
         match kind {
-            Kind::DoubleSpender => Self::DoubleSpender(DoubleSpender::default()),
+            Kind::DoubleSpender => Self::DoubleSpender(Box::default()),
             Kind::ClonedPhone => Self::ClonedPhone(ClonedPhone::default()),
             Kind::RestoredBackup => Self::RestoredBackup(RestoredBackup::default()),
             Kind::Flooder => Self::Flooder(Flooder),

@@ -121,7 +121,7 @@ impl Scenario {
         Self {
             nodes,
             gateways,
-            banks: if gateways > 1 { 1 + (gateways % 2 == 0) as u16 } else { 1 },
+            banks: if gateways > 1 { 1 + u16::from(gateways.is_multiple_of(2)) } else { 1 },
             minutes,
             payments_per_hour: 6,
             expiry_minutes: if short { minutes / 2 } else { 24 * 60 },

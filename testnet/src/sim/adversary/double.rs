@@ -81,10 +81,8 @@ impl DoubleSpender {
         }
         if let Some((entry, minor)) = last {
             world.counters.double_spends += 1;
-            let signed = SignedHeader {
-                header: entry.header().clone(),
-                signature: entry.signature().clone(),
-            };
+            let signed =
+                SignedHeader { header: entry.header().clone(), signature: entry.signature() };
             self.previous = Some((entry.id(), signed));
             self.sequence += 1;
             self.spent += minor;
