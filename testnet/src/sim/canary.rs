@@ -9,7 +9,6 @@ use hundi_journal::event::{Change, Event};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::item::Item;
-use hundi_ledger::sync::TAG_ITEM;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,7 +21,7 @@ pub enum Bug {
     IgnoresReadErrors,
     /// Some devices never hear a checkpoint.
     LosesCheckpoints,
-    /// No device passes a proof on.
+    /// Proofs reach nobody, and what would prove the same reaches half of the devices.
     LosesProofs,
     /// A gateway never hands over some of the entries that it hears.
     LosesPayments,
@@ -86,13 +85,16 @@ impl Bug {
 }
 
 impl World {
-    /// Whether a bug keeps a frame from arriving.
-    pub(super) fn is_swallowed(&self, to: u32, bytes: &[u8]) -> bool {
+    /// Whether a bug keeps an item from arriving.
+    pub(super) fn is_swallowed(&self, to: u32, item: &[u8]) -> bool {
         let Some(bug) = self.canary else { return false };
-        let Some(item) = bytes.strip_prefix(&[TAG_ITEM]) else { return false };
+        let half = to.is_multiple_of(2);
         match (bug, Item::decode(&self.network.id(), item)) {
             (Bug::LosesProofs, Ok(Item::Proof(_))) => true,
-            (Bug::LosesCheckpoints, Ok(Item::Checkpoint(_))) => to.is_multiple_of(2),
+            (Bug::LosesProofs, Ok(Item::Entry(entry))) => {
+                half && !self.is_safe(&entry.header().author)
+            }
+            (Bug::LosesCheckpoints, Ok(Item::Checkpoint(_))) => half,
             _ => false,
         }
     }

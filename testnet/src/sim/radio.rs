@@ -8,6 +8,7 @@ use super::world::{Phase, World};
 use super::{Invariant, Violation};
 use hundi_engine::output::CloseReason;
 use hundi_engine::{Input, LinkId, Verdict};
+use hundi_ledger::sync::TAG_ITEM;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Links that a gateway holds at most.
@@ -269,7 +270,7 @@ impl World {
     pub(super) fn frame_arrives(&mut self, id: u64, end: u8, bytes: Vec<u8>) {
         let Some(link) = self.air.links.get(&id) else { return };
         let node = link.ends[usize::from(end)];
-        if self.is_swallowed(node, &bytes) {
+        if bytes.strip_prefix(&[TAG_ITEM]).is_some_and(|item| self.is_swallowed(node, item)) {
             return;
         }
         self.input(node, Input::Message { link: LinkId(id), bytes });
@@ -299,6 +300,9 @@ impl World {
     pub(super) fn gossip_arrives(&mut self, id: u64, end: u8, bytes: Vec<u8>) {
         let Some(link) = self.air.links.get(&id) else { return };
         let node = link.ends[usize::from(end)];
+        if self.is_swallowed(node, &bytes) {
+            return;
+        }
         let name = *blake3::hash(&bytes).as_bytes();
         let at = self.node(node);
         if at.heard.len() >= HEARD_MAX {
