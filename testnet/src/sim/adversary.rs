@@ -1,7 +1,7 @@
 //! Adversaries: nodes that own keys and speak at the level of frames. Each kind has a mind of its
 //! own, which may act in its moments, when a link comes up, on what its node sends and hears, and
 //! when somebody shows it a request. A family of kinds is one file below this one; adding a kind is
-//! a line in [`Kind`] and [`Mind::new`] and what it does in its family's file.
+//! a line in [`Kind`] and `Mind::new` and what it does in its family's file.
 //!
 //! Under the mind runs a real engine, so that an adversary takes part in everything it does not
 //! twist. It never reads what other nodes hold, only what reached its own.
