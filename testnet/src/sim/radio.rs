@@ -40,7 +40,8 @@ pub(super) struct Air {
     pub(super) links: BTreeMap<u64, Link>,
     next: u64,
     cells: BTreeMap<(i64, i64), BTreeSet<u32>>,
-    cell_of: Vec<(i64, i64)>,
+    /// In which cell each node was when it scanned last.
+    cell_of: Vec<Option<(i64, i64)>>,
     met: BTreeMap<(u32, u32), u64>,
     /// On which side of a partition each node is, while there is one.
     pub(super) sides: Option<Vec<bool>>,
@@ -51,7 +52,7 @@ pub(super) struct Air {
 
 impl Air {
     pub(super) fn new(dice: Dice, movers: Vec<Mover>) -> Self {
-        let cell_of = vec![(i64::MAX, i64::MAX); movers.len()];
+        let cell_of = vec![None; movers.len()];
         Self {
             dice,
             movers,
@@ -72,16 +73,18 @@ impl Air {
 
     fn place(&mut self, node: u32, at: Point, cell_cm: i64) {
         let cell = (at.0.div_euclid(cell_cm), at.1.div_euclid(cell_cm));
-        let held = std::mem::replace(&mut self.cell_of[node as usize], cell);
-        if held != cell {
-            self.cells.get_mut(&held).map(|inside| inside.remove(&node));
+        let held = self.cell_of[node as usize].replace(cell);
+        if held != Some(cell) {
+            if let Some(inside) = held.and_then(|held| self.cells.get_mut(&held)) {
+                inside.remove(&node);
+            }
             self.cells.entry(cell).or_default().insert(node);
         }
     }
 
     /// Nodes in the cells around one, in the order of their numbers.
     fn around(&self, node: u32) -> BTreeSet<u32> {
-        let (x, y) = self.cell_of[node as usize];
+        let Some((x, y)) = self.cell_of[node as usize] else { return BTreeSet::new() };
         let cells = (x - 1..=x + 1).flat_map(|x| (y - 1..=y + 1).map(move |y| (x, y)));
         let inside = cells.filter_map(|cell| self.cells.get(&cell)).flatten();
         inside.copied().filter(|other| *other != node).collect()
