@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
 
 use super::codec::record_bytes;
 use super::limits::{KEY_BYTES_MAX, PAGE_BYTES_MAX, SUBJECT_BYTES_MAX};
@@ -13,6 +16,9 @@ const META_KEY: &[u8] = b"m";
 const PAGE_PREFIX: u8 = b's';
 const META_VERSION: u8 = 1;
 const TAG_BYTES: usize = 8;
+/// Pages that are handed from thread to thread at once, and how often that may be ahead.
+const PAGES_IN_RUN: usize = 256;
+const PAGE_RUNS_MAX: usize = 4;
 
 /// Where one key lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,11 +244,48 @@ pub(super) fn each_item(
     let mut tags = 0u64;
     for entry in db.scan_prefix(prefix) {
         let (key, bytes) = entry?;
-        let subject = page_subject(&key).ok_or(IndexError::Damaged)?;
-        let tag = decode_items(&key, &bytes, |item| visit(subject, &item));
-        tags = tags.wrapping_add(tag.ok_or(IndexError::Damaged)?);
+        tags = tags.wrapping_add(each_item_of_page(&key, &bytes, &mut visit)?);
     }
     Ok(tags)
+}
+
+/// [`each_item`] of everything, with `visit` on another thread: reading pages takes about as long as checking them,
+/// and whoever starts a device waits for both.
+pub(super) fn each_item_beside(
+    db: &sled::Db,
+    mut visit: impl FnMut(&[u8], &Item<&[u8]>) + Send,
+) -> Result<u64, IndexError> {
+    let (give, take) = mpsc::sync_channel::<Vec<(sled::IVec, sled::IVec)>>(PAGE_RUNS_MAX);
+    thread::scope(|scope| {
+        let checked = scope.spawn(move || {
+            let mut tags = 0u64;
+            for (key, bytes) in take.iter().flatten() {
+                tags = tags.wrapping_add(each_item_of_page(&key, &bytes, &mut visit)?);
+            }
+            Ok(tags)
+        });
+        let mut pages = db.scan_prefix([PAGE_PREFIX]);
+        loop {
+            let run = pages.by_ref().take(PAGES_IN_RUN).collect::<Result<Vec<_>, _>>()?;
+            // Who checks has stopped at damage.
+            if run.is_empty() || give.send(run).is_err() {
+                break;
+            }
+        }
+        drop(give);
+        checked.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Calls `visit(subject, item)` for everything on a page and returns its tag.
+fn each_item_of_page(
+    key: &[u8],
+    bytes: &[u8],
+    mut visit: impl FnMut(&[u8], &Item<&[u8]>),
+) -> Result<u64, IndexError> {
+    let subject = page_subject(key).ok_or(IndexError::Damaged)?;
+    let tag = decode_items(key, bytes, |item| visit(subject, &item));
+    tag.ok_or(IndexError::Damaged)
 }
 
 /// The page that a key belongs to, if there is one.

@@ -49,7 +49,7 @@ pub(super) fn validate(
 ) -> Result<Verdict, IndexError> {
     let (mut sums, mut items) = (Sums::default(), 0u64);
     let (mut absent, mut beyond) = (!segments.contains_key(&meta.segment), None);
-    let look = index::each_item(db, None, |subject, item| {
+    let look = index::each_item_beside(db, |subject, item| {
         let bytes = index::item_bytes(subject, item);
         *sums.used.entry(item.segment).or_default() += bytes;
         match item.deleted {
