@@ -23,8 +23,8 @@ struct Unit {
 }
 
 /// The bank's store: events that are durable or on their way, and the newest records signed.
-#[derive(Default)]
-struct Journal {
+#[derive(Clone, Default)]
+pub(super) struct Journal {
     events: Vec<Event>,
     records: BTreeMap<Key, Vec<u8>>,
 }
@@ -46,14 +46,56 @@ pub(super) struct Host {
     pending: VecDeque<Unit>,
     pub(super) life: u32,
     entropy: Dice,
+    /// What an operator has copied, and the newer books that such a copy has replaced.
+    pub(super) copy: Option<Journal>,
+    pub(super) newer: Option<Journal>,
+    /// An operator is on the way.
+    pub(super) operator_called: bool,
 }
 
 impl Host {
     pub(super) fn new(seed: u64, number: BankNumber, network: Network) -> Self {
         let keys = bank_keys(seed, number);
         let entropy = Dice::new(seed, Purpose::Entropy((1 << 24) + u32::from(number.0)));
-        let (journal, pending) = (Journal::default(), VecDeque::new());
-        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy }
+        Self {
+            number,
+            network,
+            keys,
+            bank: None,
+            journal: Journal::default(),
+            pending: VecDeque::new(),
+            life: 0,
+            entropy,
+            copy: None,
+            newer: None,
+            operator_called: false,
+        }
+    }
+
+    /// A second instance of the bank, from a copy of its books and its keys.
+    pub(super) fn twin(&self, seed: u64, entropy: Dice) -> Option<Self> {
+        let mut twin = Self::new(seed, self.number, self.network.clone());
+        twin.entropy = entropy;
+        twin.journal = self.durable();
+        twin.start().ok()?;
+        Some(twin)
+    }
+
+    /// A copy of what is durable.
+    pub(super) fn durable(&self) -> Journal {
+        let mut copy = self.journal.clone();
+        copy.events.truncate(self.journal.events.len() - self.pending_events());
+        copy
+    }
+
+    /// Puts other books in the place of those that are here, while the process is down.
+    pub(super) fn replace_books(&mut self, books: Journal) -> Journal {
+        std::mem::replace(&mut self.journal, books)
+    }
+
+    /// Whether the bank has stopped signing for a fault.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.bank.as_ref().is_some_and(|bank| bank.fault().is_some())
     }
 
     /// Replays what is durable.

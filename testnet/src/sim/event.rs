@@ -43,6 +43,8 @@ pub(super) enum Event {
     Bulletin { bank: u32 },
     /// The bank answers a request for a grant.
     Renew { bank: u32, author: [u8; 32] },
+    /// Somebody looks into why a bank has stopped.
+    Operator { bank: u32 },
     /// An adversary has a moment.
     Scheme { node: u32 },
     /// The checkers look at everything.

@@ -38,11 +38,13 @@ pub enum Kind {
     GatewayCrash,
     /// A phone is lost; its person restores a backup, which has no keys, on a new one.
     NewPhone,
+    /// A bank is started from an old copy of its books.
+    BankRestored,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Crash,
         Self::CrashUnsynced,
         Self::FullDisk,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Jam,
         Self::GatewayCrash,
         Self::NewPhone,
+        Self::BankRestored,
     ];
 
     /// How often the default mix has it strike at most.
@@ -69,7 +72,7 @@ impl Kind {
             | Self::ClockDrift => 4,
             Self::GatewayCrash => 4,
             Self::Partition | Self::Jam | Self::NewPhone => 2,
-            Self::Night => 1,
+            Self::Night | Self::BankRestored => 1,
         }
     }
 
@@ -110,6 +113,8 @@ impl World {
         let site = dice.below(sites) as u32;
         let node = match kind {
             Kind::GatewayCrash => site,
+            // The books stand at the first of a bank's gateways.
+            Kind::BankRestored => site % u32::from(self.scenario.banks),
             Kind::ClockJump | Kind::ClockDrift | Kind::NewPhone => phone,
             _ => any,
         };
@@ -178,6 +183,10 @@ impl World {
                 self.lose_phone(node);
                 None
             }
+            Kind::BankRestored => {
+                self.copy_books(node);
+                Some(lasts(dice, 2, 30))
+            }
         };
         if let Some(wait_ms) = passes {
             self.schedule.after(wait_ms, Event::Recovers { kind: kind.number(), node });
@@ -199,6 +208,7 @@ impl World {
             Some(Kind::ClockJump) => self.node(node).device.clock = Clock::default(),
             Some(Kind::Partition) => self.air.sides = None,
             Some(Kind::Jam) => self.air.jammed = false,
+            Some(Kind::BankRestored) => self.restore_books(node),
             _ => {}
         }
     }

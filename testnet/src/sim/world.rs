@@ -138,6 +138,7 @@ impl World {
             Event::BankTick { bank } => self.bank_tick(bank),
             Event::Bulletin { bank } => self.bank_signs_the_time(bank),
             Event::Renew { bank, author } => self.renew(bank, author),
+            Event::Operator { bank } => self.operator_comes(bank),
             Event::Scheme { node } => self.scheme(node),
             Event::Inspect => self.inspect(),
         }
