@@ -121,7 +121,13 @@ impl Scenario {
         let alone = |kind: &Adversary| banks > 1 || *kind != Adversary::TwoFacedBank;
         let kinds: Vec<Adversary> = Adversary::ALL.into_iter().filter(alone).collect();
         let draw = |_| dice.pick(&kinds);
-        let adversaries = (0..count).filter_map(draw).collect();
+        let mut adversaries: Vec<Adversary> = (0..count).filter_map(draw).collect();
+        if banks > 1
+            && dice.percent(30)
+            && let Some(first) = adversaries.first_mut()
+        {
+            *first = Adversary::TwoFacedBank;
+        }
         Self {
             nodes,
             gateways,

@@ -130,7 +130,7 @@ impl World {
             Event::Person { node } => self.person_acts(node),
             Event::Shown { payer, payee, request } => self.request_shown(payer, payee, request),
             Event::Restart { node } => self.restart(node),
-            Event::Fault { kind, count } => self.fault_strikes(kind, count),
+            Event::Fault { kind, count, waited } => self.fault_strikes(kind, count, waited),
             Event::Recovers { kind, node } => self.fault_passes(kind, node),
             Event::Submit { site } => self.submit(site),
             Event::Rescan { site } => self.rescan(site),
