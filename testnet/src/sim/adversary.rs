@@ -169,7 +169,8 @@ impl Mind {
             Self::TwoFacedBank(mind) => mind.moment(world, me),
             Self::Colluder(mind) => mind.moment(world, me),
             Self::RefuseThenSubmit(mind) => mind.moment(world, me),
-            Self::LateClaimer(_) | Self::Withholder(_)
+            Self::LateClaimer(_)
+            | Self::Withholder(_)
             | Self::StaleCheckpoint(_)
             | Self::LiarInSync(_)
             | Self::SelectiveRelay(_)
@@ -240,8 +241,12 @@ impl World {
     ) -> T {
         let stormy = self.is_stormy();
         let Some(mut mind) = self.node(node).mind.take_if(|_| stormy) else { return otherwise };
+        let done = (self.counters.frames, self.counters.crashes);
         let outcome = thought(&mut mind, self);
         self.node(node).mind = Some(mind);
+        if done != (self.counters.frames, self.counters.crashes) {
+            self.note_act(node);
+        }
         outcome
     }
 
@@ -274,7 +279,18 @@ impl World {
         if self.node(node).is_honest() {
             return vec![bytes];
         }
-        self.think(node, Vec::new(), |mind, world| mind.sends(world, node, bytes))
+        let meant = bytes.clone();
+        let sent = self.think(node, Vec::new(), |mind, world| mind.sends(world, node, bytes));
+        if self.is_stormy() && sent != [meant] {
+            self.note_act(node);
+        }
+        sent
+    }
+
+    fn note_act(&mut self, node: u32) {
+        if let Some(kind) = self.node(node).scheme {
+            self.coverage.note_act(kind);
+        }
     }
 
     pub(super) fn scheme_on_request(

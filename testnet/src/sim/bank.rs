@@ -1,6 +1,7 @@
 //! A bank: the real journal, driven as the gateway drives it. What it decides goes to its disk as
 //! one unit of work, and only then is anything published or told. A start replays what is durable.
 
+use super::disk::Image;
 use super::identity::{START, bank_keys};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
@@ -46,8 +47,9 @@ pub(super) struct Host {
     pending: VecDeque<Unit>,
     pub(super) life: u32,
     entropy: Dice,
-    /// What an operator has copied, and the newer books that such a copy has replaced.
-    pub(super) copy: Option<Journal>,
+    /// What an operator has copied: the books, and the store of the node that stands beside them.
+    pub(super) copy: Option<(Journal, Image)>,
+    /// The newer books that a copy has replaced, where they will be found.
     pub(super) newer: Option<Journal>,
     /// An operator is on the way.
     pub(super) operator_called: bool,

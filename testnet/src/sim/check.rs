@@ -12,9 +12,9 @@ pub(super) use inspect::INSPECT_MS;
 
 use super::world::World;
 use hundi_journal::audit::Auditor;
-use loss::Losses;
 use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId};
 use hundi_ledger::record::checkpoint::Outcome;
+use loss::Losses;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A payment or refund that an honest person was told of.

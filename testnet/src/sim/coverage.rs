@@ -49,6 +49,7 @@ pub type Case = (Fault, Option<Adversary>, State);
 pub struct Coverage {
     adversaries: BTreeSet<Option<Adversary>>,
     reached: BTreeMap<Case, u64>,
+    acted: BTreeSet<Adversary>,
 }
 
 impl Coverage {
@@ -57,7 +58,7 @@ impl Coverage {
         if adversaries.is_empty() {
             adversaries.insert(None);
         }
-        Self { adversaries, reached: BTreeMap::new() }
+        Self { adversaries, reached: BTreeMap::new(), acted: BTreeSet::new() }
     }
 
     fn note(&mut self, fault: Fault, state: State) {
@@ -71,6 +72,16 @@ impl Coverage {
         for (case, times) in &other.reached {
             *self.reached.entry(*case).or_default() += times;
         }
+        self.acted.extend(&other.acted);
+    }
+
+    pub(super) fn note_act(&mut self, adversary: Adversary) {
+        self.acted.insert(adversary);
+    }
+
+    /// Adversaries that did what no honest device does.
+    pub fn acted(&self) -> &BTreeSet<Adversary> {
+        &self.acted
     }
 
     /// How many cases were reached.

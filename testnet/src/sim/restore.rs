@@ -17,17 +17,18 @@ impl World {
     /// A copy is made of a bank's books.
     pub(super) fn copy_books(&mut self, bank: u32) {
         let host = &mut self.hosts[bank as usize];
-        host.copy = Some(host.durable());
+        let image = self.nodes[bank as usize].device.disk.image();
+        host.copy = Some((host.durable(), image));
     }
 
-    /// A bank is started from the copy, and with it the node whose store stands beside the books.
+    /// A bank is started from the copy, and its node from one of its store.
     pub(super) fn restore_books(&mut self, bank: u32) {
-        let Some(copy) = self.hosts[bank as usize].copy.take().filter(|_| self.is_stormy()) else {
-            return;
-        };
+        let copy = self.hosts[bank as usize].copy.take();
+        let Some((books, image)) = copy.filter(|_| self.is_stormy()) else { return };
         self.crash(bank);
         self.truth.contradicting.insert(self.hosts[bank as usize].number);
-        let newer = self.replace_books(bank, copy);
+        self.node(bank).device.replace_disk(image);
+        let newer = self.replace_books(bank, books);
         // Every second time the newer books turn up again: the copy was started by mistake.
         let found = self.disks[bank as usize].percent(50);
         self.hosts[bank as usize].newer = found.then_some(newer);

@@ -1,6 +1,6 @@
-//! What a cheat may cost a bank, by the loss rule: all grants of one customer draw on one guarantee,
-//! one payee gets at most half of it, and nothing is paid that reached the bank when its claims
-//! were over. Added up from the durable events alone.
+//! What a cheat may cost a bank, by the loss rule: all grants of one customer draw on one
+//! guarantee, one payee gets at most half of it, and nothing is paid that reached the bank when its
+//! claims were over. Added up from the durable events alone.
 
 use hundi_journal::account::{CustomerId, Party};
 use hundi_journal::event::{Change, Event};
@@ -72,7 +72,7 @@ impl Losses {
             to_one += if *to == party { *minor } else { 0 };
         }
         if all > guarantee || 2 * to_one > guarantee {
-            let what = format!("{all} of a guarantee of {guarantee} are drawn, {to_one} by one payee");
+            let what = format!("{all} of a guarantee of {guarantee} drawn, {to_one} by one payee");
             self.found(what);
         }
     }
