@@ -59,11 +59,10 @@ impl TwoFacedBank {
         let device = &world.nodes[me as usize].device;
         let Some(engine) = &device.engine else { return Vec::new() };
         let keys = engine.keys(&device.disk).into_iter();
-        let own = keys.filter(|key| match key {
-            Key::Entry(author, _) | Key::Proof(author) => author.bank == twin.number,
-            _ => false,
-        });
-        own.filter_map(|key| device.disk.item(&key)).collect()
+        let own = |key: &Key| {
+            matches!(key, Key::Entry(author, _) | Key::Proof(author) if author.bank == twin.number)
+        };
+        keys.filter(own).filter_map(|key| device.disk.item(&key)).collect()
     }
 
     /// Shows its records to every second node.
