@@ -27,6 +27,7 @@ mod radio;
 mod random;
 pub mod replay;
 pub mod report;
+mod restore;
 pub mod scenario;
 mod schedule;
 mod setup;
@@ -57,6 +58,8 @@ pub enum Invariant {
     Conservation,
     /// I5: an entry settles at most once, and nobody is told otherwise.
     ExactlyOnce,
+    /// What a cheat costs a bank is bounded by the loss rule.
+    LossBound,
     /// I6: two headers that contradict each other end as a proof everywhere.
     Evidence,
     /// I7: nobody honest is accused, and nothing leaves before it is durable.

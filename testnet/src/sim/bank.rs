@@ -2,6 +2,7 @@
 //! one unit of work, and only then is anything published or told. A start replays what is durable.
 
 use super::device::SharedVerifier;
+use super::disk::Image;
 use super::identity::{START, bank_keys};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
@@ -16,6 +17,7 @@ use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Key;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::rc::Rc;
 
 /// What becomes durable together, and may be told then.
 struct Unit {
@@ -25,8 +27,8 @@ struct Unit {
 }
 
 /// The bank's store: events that are durable or on their way, and the newest records signed.
-#[derive(Default)]
-struct Journal {
+#[derive(Clone, Default)]
+pub(super) struct Journal {
     events: Vec<Event>,
     records: BTreeMap<Key, Vec<u8>>,
 }
@@ -49,6 +51,12 @@ pub(super) struct Host {
     pub(super) life: u32,
     entropy: Dice,
     verifier: SharedVerifier,
+    /// What an operator has copied: the books, and the store of the node that stands beside them.
+    pub(super) copy: Option<(Journal, Image)>,
+    /// The newer books that a copy has replaced, where they will be found.
+    pub(super) newer: Option<Journal>,
+    /// An operator is on the way.
+    pub(super) operator_called: bool,
 }
 
 impl Host {
@@ -60,8 +68,47 @@ impl Host {
     ) -> Self {
         let keys = bank_keys(seed, number);
         let entropy = Dice::new(seed, Purpose::Entropy((1 << 24) + u32::from(number.0)));
-        let (journal, pending) = (Journal::default(), VecDeque::new());
-        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy, verifier }
+        Self {
+            number,
+            network,
+            keys,
+            bank: None,
+            journal: Journal::default(),
+            pending: VecDeque::new(),
+            life: 0,
+            entropy,
+            verifier,
+            copy: None,
+            newer: None,
+            operator_called: false,
+        }
+    }
+
+    /// A second instance of the bank, from a copy of its books and its keys.
+    pub(super) fn twin(&self, seed: u64, entropy: Dice) -> Option<Self> {
+        let mut twin =
+            Self::new(seed, self.number, self.network.clone(), Rc::clone(&self.verifier));
+        twin.entropy = entropy;
+        twin.journal = self.durable();
+        twin.start().ok()?;
+        Some(twin)
+    }
+
+    /// A copy of what is durable.
+    pub(super) fn durable(&self) -> Journal {
+        let mut copy = self.journal.clone();
+        copy.events.truncate(self.journal.events.len() - self.pending_events());
+        copy
+    }
+
+    /// Puts other books in the place of those that are here, while the process is down.
+    pub(super) fn replace_books(&mut self, books: Journal) -> Journal {
+        std::mem::replace(&mut self.journal, books)
+    }
+
+    /// Whether the bank has stopped signing for a fault.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.bank.as_ref().is_some_and(|bank| bank.fault().is_some())
     }
 
     /// Replays what is durable.

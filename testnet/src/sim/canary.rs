@@ -33,11 +33,15 @@ pub enum Bug {
     LosesPosting,
     /// A settlement is posted twice.
     PostsTwice,
+    /// The guarantee pays more than it is.
+    OverdrawsGuarantee,
+    /// What comes when claims are over is paid.
+    PaysLate,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SendsBeforePersist,
         Self::LyingDisk,
         Self::IgnoresReadErrors,
@@ -48,6 +52,8 @@ impl Bug {
         Self::PaysAboveLimit,
         Self::LosesPosting,
         Self::PostsTwice,
+        Self::OverdrawsGuarantee,
+        Self::PaysLate,
     ];
 
     /// The checker that must catch it.
@@ -62,6 +68,7 @@ impl Bug {
             Self::PaysAboveLimit => Invariant::Solvency,
             Self::LosesPosting => Invariant::Conservation,
             Self::PostsTwice => Invariant::ExactlyOnce,
+            Self::OverdrawsGuarantee | Self::PaysLate => Invariant::LossBound,
         }
     }
 
@@ -78,6 +85,10 @@ impl Bug {
             (Self::PostsTwice, Change::Decided { outcome: Outcome::Settled, .. }) => {
                 bent.transactions.extend(event.transactions.first().cloned());
             }
+            (Self::OverdrawsGuarantee, Change::PaidProvisionally { from_guarantee, .. }) => {
+                *from_guarantee = from_guarantee.add(*from_guarantee).unwrap_or(*from_guarantee);
+            }
+            (Self::PaysLate, Change::EntryReceived { .. }) => bent.at += 10 * 365 * 24 * 3_600,
             _ => {}
         }
         bent

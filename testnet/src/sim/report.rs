@@ -15,6 +15,10 @@ pub struct Counters {
     pub double_spends: u64,
     /// Contradictions that a bank has a proof of.
     pub proofs: u64,
+    /// Minor units that guarantees paid, provisionally at least.
+    pub guaranteed: u64,
+    /// Banks that were started from an old copy of their books.
+    pub restored: u64,
     /// Faults that struck.
     pub faults: u64,
     /// Devices that went down.
@@ -41,6 +45,8 @@ impl Counters {
         self.held_back += other.held_back;
         self.double_spends += other.double_spends;
         self.proofs += other.proofs;
+        self.guaranteed += other.guaranteed;
+        self.restored += other.restored;
         self.faults += other.faults;
         self.crashes += other.crashes;
         self.contacts += other.contacts;

@@ -131,7 +131,7 @@ impl World {
             Event::Person { node } => self.person_acts(node),
             Event::Shown { payer, payee, request } => self.request_shown(payer, payee, request),
             Event::Restart { node } => self.restart(node),
-            Event::Fault { kind, count } => self.fault_strikes(kind, count),
+            Event::Fault { kind, count, waited } => self.fault_strikes(kind, count, waited),
             Event::Recovers { kind, node } => self.fault_passes(kind, node),
             Event::Submit { site } => self.submit(site),
             Event::Rescan { site } => self.rescan(site),
@@ -139,6 +139,7 @@ impl World {
             Event::BankTick { bank } => self.bank_tick(bank),
             Event::Bulletin { bank } => self.bank_signs_the_time(bank),
             Event::Renew { bank, author } => self.renew(bank, author),
+            Event::Operator { bank } => self.operator_comes(bank),
             Event::Scheme { node } => self.scheme(node),
             Event::Inspect => self.inspect(),
         }

@@ -10,7 +10,7 @@ use hundi_engine::wallet::{PaymentState, PaymentView, Purpose};
 use hundi_ledger::id::Hash;
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::checkpoint::Outcome;
-use hundi_ledger::record::item::Item;
+use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::receipt::PayeeVerdict;
 use hundi_ledger::replica::Key;
 use hundi_ledger::sync::TAG_ITEM;
@@ -77,12 +77,21 @@ impl World {
                     self.violated(Invariant::NoFraming, what);
                 }
             }
-            Event::BankFault { .. } => {
+            Event::BankFault { arrived, .. } if !self.may_contradict(arrived) => {
                 let what = format!("node {node} holds two records where its bank may sign one");
                 self.violated(Invariant::NoFraming, what);
             }
             _ => {}
         }
+    }
+
+    /// Whether a record is of a bank that may have signed another one with its version.
+    fn may_contradict(&self, record: &[u8]) -> bool {
+        let item = Item::decode(&self.network.id(), record);
+        item.is_ok_and(|item| match item.subject() {
+            Subject::Bank(bank) => self.truth.contradicting.contains(&bank),
+            Subject::Author(author) => self.truth.contradicting.contains(&author.bank),
+        })
     }
 
     /// Looks at what a wallet says about one of its entries, and notes it.
@@ -128,7 +137,10 @@ impl World {
         let books = self.hosts.iter().position(|host| host.number == author.bank);
         let Some(books) = books.and_then(|at| self.truth.books.get(at)) else { return };
         let outcome = books.outcomes.get(&view.id).copied();
+        let other_books =
+            self.truth.taken_back.contains(&view.id) || self.truth.two_faced.contains(&author.bank);
         let agrees = match view.state {
+            _ if other_books => true,
             PaymentState::Settled => books.settled.contains(&view.id),
             PaymentState::Rejected => outcome.is_none_or(|it| it != Outcome::Settled),
             _ => true,
