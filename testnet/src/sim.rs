@@ -17,7 +17,6 @@ pub mod coverage;
 mod device;
 mod disk;
 mod event;
-pub mod evidence;
 pub mod fault;
 mod gateway;
 mod identity;
@@ -32,11 +31,13 @@ mod schedule;
 mod setup;
 pub mod shrink;
 mod trace;
+mod witness;
 mod world;
 
 use anyhow::Result;
 use canary::Bug;
 use coverage::Coverage;
+use hundi_auditor::facts::Facts;
 use report::Counters;
 use scenario::Scenario;
 use serde::Serialize;
@@ -67,6 +68,10 @@ pub enum Invariant {
     Durable,
     /// A part under test kept its contract with its driver.
     Contract,
+    /// The loss rule: who is paid, from what, in which order, and when reserves return.
+    LossRule,
+    /// What a bank signs verifies, has one content, and says what its books say.
+    BankRecords,
 }
 
 /// What a run violated, and when.
@@ -108,13 +113,21 @@ pub struct Run {
 /// # Errors
 /// When the world cannot be made: a defect of the simulator.
 pub fn run(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<Run> {
-    let mut world = World::new(seed, scenario.clone(), canary)?;
-    live(&mut world);
-    Ok(finish(world))
+    witnessed(seed, scenario, canary).map(|(run, _)| run)
 }
 
-/// Lets a world live: the storm, the calm after it, the end of all claims.
-fn live(world: &mut World) {
+/// Runs one seed, and hands over what its auditor judged.
+///
+/// # Errors
+/// As for [`run`].
+pub fn witnessed(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<(Run, Facts)> {
+    let mut world = World::new(seed, scenario.clone(), canary)?;
+    let facts = live(&mut world);
+    Ok((finish(world), facts))
+}
+
+/// Lets a world live: the storm, the calm after it, the end of all claims. Then it is audited.
+fn live(world: &mut World) -> Facts {
     world.run_until(u64::from(world.scenario.minutes) * 60_000);
     let acts: [fn(&mut World); 2] = [World::calm_down, World::end_claims];
     for act in acts {
@@ -122,6 +135,9 @@ fn live(world: &mut World) {
             act(world);
         }
     }
+    let facts = world.facts();
+    world.audit(&facts);
+    facts
 }
 
 fn finish(world: World) -> Run {

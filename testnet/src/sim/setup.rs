@@ -17,6 +17,7 @@ use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
 use super::trace::Trace;
+use super::witness::Witness;
 use super::world::{Node, Phase, World};
 use anyhow::{Context, Result};
 use hundi_engine::{Command, Config};
@@ -57,7 +58,7 @@ impl World {
             keys: 0,
             scenario,
             canary,
-            evidence: None,
+            witness: Witness::new(network.encode()),
             watch: None,
             differs: None,
             stopped: false,
@@ -139,6 +140,7 @@ impl World {
         let bank = self.hosts.len() as u32;
         self.hosts.push(Host::new(self.seed, number, self.network.clone()));
         self.truth.books.push(Books::new(self.network.id(), number));
+        self.witness.bank(self.seed, number);
         self.start_bank(bank);
         self.operate(bank, OperationKind::Provision, 100 * LIMIT)
     }

@@ -3,18 +3,20 @@
 //! shares no code with what decides; each signature is verified there once and nowhere else.
 
 use super::super::Invariant;
+use super::super::bank::Told;
 use super::super::world::World;
 use hundi_journal::audit::Finding;
-use hundi_journal::event::{Change, Event};
+use hundi_journal::event::Change;
 use hundi_ledger::record::checkpoint::Outcome;
 
 impl World {
     /// Events that are durable from now on.
-    pub(in super::super) fn books_events(&mut self, bank: u32, events: &[Event]) {
+    pub(in super::super) fn books_events(&mut self, bank: u32, told: &Told) {
         let network = self.network.id();
+        self.witness.told(bank, &network, told);
         let canary = self.canary;
         let Some(books) = self.truth.books.get_mut(bank as usize) else { return };
-        for event in events {
+        for event in &told.events {
             books.auditor.feed(&canary.map_or_else(|| event.clone(), |bug| bug.bend(event)));
             match &event.change {
                 Change::EntryReceived { header, .. } => {
