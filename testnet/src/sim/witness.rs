@@ -8,8 +8,8 @@ mod moment;
 
 use super::Invariant;
 use super::world::World;
-pub(super) use bank::answers;
 use bank::BankWitness;
+pub(super) use bank::answers;
 use hundi_auditor::facts::{Acceptance, Departure, Facts, ItemNumber, Signing, Stop};
 use hundi_auditor::records::Author;
 use hundi_auditor::run::{Invariant as Audited, judge};

@@ -13,8 +13,8 @@ impl World {
     /// Events that are durable from now on.
     pub(in super::super) fn books_events(&mut self, bank: u32, told: &Told) {
         let network = self.network.id();
-        self.witness.told(bank, &network, told);
         let canary = self.canary;
+        self.witness.told(bank, &network, told, canary);
         let Some(books) = self.truth.books.get_mut(bank as usize) else { return };
         for event in &told.events {
             books.auditor.feed(&canary.map_or_else(|| event.clone(), |bug| bug.bend(event)));

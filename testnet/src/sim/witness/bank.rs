@@ -2,6 +2,7 @@
 //! it signed and what it answered.
 
 use super::super::bank::Told;
+use super::super::canary::Bug;
 use super::super::identity::{START, bank_sealing_secret};
 use super::super::world::World;
 use super::{ITEM_ENTRY, ITEM_PROOF, ITEM_RECEIPT, Witness, author};
@@ -73,7 +74,12 @@ impl Witness {
     }
 
     /// A gateway hands items over to its bank.
-    pub(in super::super) fn submitted(&mut self, bank: u32, network: &NetworkId, items: &[Vec<u8>]) {
+    pub(in super::super) fn submitted(
+        &mut self,
+        bank: u32,
+        network: &NetworkId,
+        items: &[Vec<u8>],
+    ) {
         for item in items {
             if let Some(record) = item.strip_prefix(&[ITEM_PROOF])
                 && let Ok(proof) = Proof::decode(network, record)
@@ -85,7 +91,13 @@ impl Witness {
     }
 
     /// What a bank has decided is durable and may be told.
-    pub(in super::super) fn told(&mut self, bank: u32, network: &NetworkId, told: &Told) {
+    pub(in super::super) fn told(
+        &mut self,
+        bank: u32,
+        network: &NetworkId,
+        told: &Told,
+        bug: Option<Bug>,
+    ) {
         for event in &told.events {
             self.happened(bank, network, event);
         }
@@ -96,10 +108,13 @@ impl Witness {
             }
         }
         for answer in &told.answers {
-            let at = &mut self.banks[bank as usize];
+            let (at, mut answer) = (&mut self.banks[bank as usize], answer.clone());
+            if let Some(bug) = bug {
+                bug.bend_answer(&mut answer, at.said.contains_key(&answer.entry));
+            }
             let said = (answer.outcome, answer.amount, answer.last);
             if at.said.insert(answer.entry, said) != Some(said) {
-                at.facts.answers.push(answer.clone());
+                at.facts.answers.push(answer);
             }
         }
     }
@@ -108,7 +123,8 @@ impl Witness {
         let (step, clock_s) = (self.next(), seconds(event.at));
         let at = &mut self.banks[bank as usize];
         if let Some(item) = at.arrived(network, event) {
-            let (item, at_ms) = (self.facts.items.note(&item), 1_000 * event.at.saturating_sub(u64::from(START)));
+            let (item, at_ms) =
+                (self.facts.items.note(&item), 1_000 * event.at.saturating_sub(u64::from(START)));
             // The database stands at the first gateway of its bank.
             let gateway = bank as u16;
             at.facts.arrivals.push(Arrival { item, step, at_ms, gateway, clock_s });
