@@ -6,7 +6,8 @@
 //! lets one event after the other happen. Around the parts under test stand `device` and `bank`,
 //! drivers that keep their contracts, on a simulated `disk`; `radio` and `movement` are where they
 //! live, `people` what they are used for, [`fault`] and [`adversary`] what befalls them. `check` is
-//! the judge: safety at every step, then, when faults have stopped, liveness within a bound.
+//! the judge: safety at every step, then, when faults have stopped, liveness within a bound. A
+//! `witness` writes down what the independent auditor judges at the end.
 
 pub mod adversary;
 mod bank;
