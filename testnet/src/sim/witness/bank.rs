@@ -109,8 +109,9 @@ impl Witness {
         }
         for answer in &told.answers {
             let (at, mut answer) = (&mut self.banks[bank as usize], answer.clone());
+            let again = at.said.contains_key(&answer.entry);
             if let Some(bug) = bug {
-                bug.bend_answer(&mut answer, at.said.contains_key(&answer.entry));
+                bug.bend_answer(&mut answer, again);
             }
             let said = (answer.outcome, answer.amount, answer.last);
             if at.said.insert(answer.entry, said) != Some(said) {
