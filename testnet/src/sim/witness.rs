@@ -66,6 +66,7 @@ pub(super) struct Witness {
     signings: BTreeMap<ItemNumber, usize>,
     /// Own items by id.
     own: BTreeMap<Hash, ItemNumber>,
+    aired: BTreeSet<ItemNumber>,
     departed: BTreeSet<ItemNumber>,
     accepted: BTreeSet<(AuthorId, Hash)>,
     banks: Vec<BankWitness>,
@@ -85,6 +86,10 @@ impl Witness {
     fn signed(&mut self, node: u32, writes: Vec<OwnWrite>) {
         for OwnWrite { number, id, bytes } in writes {
             let item = self.facts.items.note(&bytes);
+            // What was on the air before comes from elsewhere: a copy of this device has signed it.
+            if self.aired.contains(&item) && !self.signings.contains_key(&item) {
+                continue;
+            }
             let next = self.facts.signings.len();
             let signing = *self.signings.entry(item).or_insert(next);
             if signing == next {
@@ -119,7 +124,9 @@ impl Witness {
     /// An item is on the air; `own` says that its honest author sends it.
     fn aired(&mut self, item: &[u8], own: bool) {
         let number = self.facts.items.note(item);
-        if own {
+        let first = self.aired.insert(number);
+        // Others sign with a copied key, too, and its owner may pass that on.
+        if own && (first || self.signings.contains_key(&number)) {
             self.left(number);
         }
     }

@@ -85,7 +85,8 @@ fn convergence() {
 #[test]
 fn no_honest_loss() {
     breaks(Invariant::NoHonestLoss, "never paid", |facts| {
-        let lost = facts.banks[0].transactions.remove(settlement(facts)).entry.unwrap();
+        let at = settlement(facts);
+        let lost = facts.banks[0].transactions.remove(at).entry.unwrap();
         facts.banks[0].answers.retain(|answer| answer.entry != lost);
     });
     breaks(Invariant::NoHonestLoss, "accepted as", |facts| {
