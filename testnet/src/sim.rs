@@ -6,7 +6,8 @@
 //! lets one event after the other happen. Around the parts under test stand `device` and `bank`,
 //! drivers that keep their contracts, on a simulated `disk`; `radio` and `movement` are where they
 //! live, `people` what they are used for, [`fault`] and [`adversary`] what befalls them. `check` is
-//! the judge: safety at every step, then, when faults have stopped, liveness within a bound.
+//! the judge: safety at every step, then, when faults have stopped, liveness within a bound. A
+//! `witness` writes down what the independent auditor judges at the end.
 
 pub mod adversary;
 mod bank;
@@ -17,7 +18,6 @@ pub mod coverage;
 mod device;
 mod disk;
 mod event;
-pub mod evidence;
 pub mod fault;
 mod gateway;
 mod identity;
@@ -33,11 +33,13 @@ mod schedule;
 mod setup;
 pub mod shrink;
 mod trace;
+mod witness;
 mod world;
 
 use anyhow::Result;
 use canary::Bug;
 use coverage::Coverage;
+use hundi_auditor::facts::Facts;
 use report::Counters;
 use scenario::Scenario;
 use serde::Serialize;
@@ -70,6 +72,10 @@ pub enum Invariant {
     Durable,
     /// A part under test kept its contract with its driver.
     Contract,
+    /// The loss rule: who is paid, from what, in which order, and when reserves return.
+    LossRule,
+    /// What a bank signs verifies, has one content, and says what its books say.
+    BankRecords,
 }
 
 /// What a run violated, and when.
@@ -111,13 +117,21 @@ pub struct Run {
 /// # Errors
 /// When the world cannot be made: a defect of the simulator.
 pub fn run(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<Run> {
-    let mut world = World::new(seed, scenario.clone(), canary)?;
-    live(&mut world);
-    Ok(finish(world))
+    witnessed(seed, scenario, canary).map(|(run, _)| run)
 }
 
-/// Lets a world live: the storm, the calm after it, the end of all claims.
-fn live(world: &mut World) {
+/// Runs one seed, and hands over what its auditor judged.
+///
+/// # Errors
+/// As for [`run`].
+pub fn witnessed(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<(Run, Facts)> {
+    let mut world = World::new(seed, scenario.clone(), canary)?;
+    let facts = live(&mut world);
+    Ok((finish(world), facts))
+}
+
+/// Lets a world live: the storm, the calm after it, the end of all claims. Then it is audited.
+fn live(world: &mut World) -> Facts {
     world.run_until(u64::from(world.scenario.minutes) * 60_000);
     let acts: [fn(&mut World); 2] = [World::calm_down, World::end_claims];
     for act in acts {
@@ -125,6 +139,9 @@ fn live(world: &mut World) {
             act(world);
         }
     }
+    let facts = world.facts();
+    world.audit(&facts);
+    facts
 }
 
 fn finish(world: World) -> Run {

@@ -6,7 +6,9 @@ use super::disk::Image;
 use super::identity::{START, bank_keys};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
+use super::witness;
 use anyhow::{Context, Result};
+use hundi_auditor::facts::Answer;
 use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
 use hundi_journal::input::{Input, Keys};
@@ -24,6 +26,7 @@ struct Unit {
     events: usize,
     records: Vec<Vec<u8>>,
     notifications: Vec<Notification>,
+    answers: Vec<Answer>,
 }
 
 /// The bank's store: events that are durable or on their way, and the newest records signed.
@@ -38,6 +41,7 @@ pub(super) struct Told {
     pub(super) events: Vec<Event>,
     pub(super) records: Vec<Vec<u8>>,
     pub(super) notifications: Vec<Notification>,
+    pub(super) answers: Vec<Answer>,
 }
 
 pub(super) struct Host {
@@ -142,10 +146,11 @@ impl Host {
             Err(error) => return Some(Err(error)),
         };
         trace.take(&outputs);
+        let answers = witness::answers(bank, &outputs, now);
         let events = outputs.events.len();
         self.journal.events.extend(outputs.events);
         let (records, notifications) = (outputs.records, outputs.notifications);
-        self.pending.push_back(Unit { events, records, notifications });
+        self.pending.push_back(Unit { events, records, notifications, answers });
         Some(Ok(()))
     }
 
@@ -161,6 +166,7 @@ impl Host {
             events: self.journal.events[from..].to_vec(),
             records: Vec::new(),
             notifications: Vec::new(),
+            answers: Vec::new(),
         };
         for unit in std::mem::take(&mut self.pending) {
             for record in &unit.records {
@@ -168,22 +174,22 @@ impl Host {
             }
             told.records.extend(unit.records);
             told.notifications.extend(unit.notifications);
+            told.answers.extend(unit.answers);
         }
         told
     }
 
     /// The power goes: all but the first `kept` units that were on their way are gone. What of
     /// them had reached the disk is returned, because the next life will act on it.
-    pub(super) fn crash(&mut self, kept: usize) -> Vec<Event> {
+    pub(super) fn crash(&mut self, kept: usize) -> Told {
         self.bank = None;
-        let from = self.journal.events.len() - self.pending_events();
         while self.pending.len() > kept {
             let Some(unit) = self.pending.pop_back() else { break };
             let left = self.journal.events.len() - unit.events;
             self.journal.events.truncate(left);
         }
-        self.sync();
-        self.journal.events[from..].to_vec()
+        // Nobody is left to answer.
+        Told { answers: Vec::new(), ..self.sync() }
     }
 
     fn pending_events(&self) -> usize {

@@ -5,6 +5,7 @@
 use super::Invariant;
 use super::world::World;
 use clap::ValueEnum;
+use hundi_auditor::facts::Answer;
 use hundi_journal::event::{Change, Event};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
@@ -37,11 +38,14 @@ pub enum Bug {
     OverdrawsGuarantee,
     /// What comes when claims are over is paid.
     PaysLate,
+    /// A bank that is asked again about what it has settled says that it came too late. Only the
+    /// auditor listens to answers.
+    ChangesAnswers,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SendsBeforePersist,
         Self::LyingDisk,
         Self::IgnoresReadErrors,
@@ -54,6 +58,7 @@ impl Bug {
         Self::PostsTwice,
         Self::OverdrawsGuarantee,
         Self::PaysLate,
+        Self::ChangesAnswers,
     ];
 
     /// The checker that must catch it.
@@ -67,8 +72,8 @@ impl Bug {
             Self::NeverDeletes => Invariant::Bounded,
             Self::PaysAboveLimit => Invariant::Solvency,
             Self::LosesPosting => Invariant::Conservation,
-            Self::PostsTwice => Invariant::ExactlyOnce,
             Self::OverdrawsGuarantee | Self::PaysLate => Invariant::LossBound,
+            Self::PostsTwice | Self::ChangesAnswers => Invariant::ExactlyOnce,
         }
     }
 
@@ -92,6 +97,14 @@ impl Bug {
             _ => {}
         }
         bent
+    }
+
+    /// An answer of a bank under this bug; `again` if it has answered about the entry before.
+    pub(super) fn bend_answer(self, answer: &mut Answer, again: bool) {
+        let settled = answer.outcome == Some(Outcome::Settled as u8);
+        if self == Self::ChangesAnswers && again && settled {
+            (answer.outcome, answer.amount) = (Some(Outcome::RejectedLate as u8), 0);
+        }
     }
 }
 

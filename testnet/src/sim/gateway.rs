@@ -94,6 +94,9 @@ impl World {
 
     /// Has a bank decide; what follows waits for its disk. Returns whether it was not refused.
     pub(super) fn ask_bank(&mut self, bank: u32, input: Input) -> bool {
+        if let Input::Submit { items } = &input {
+            self.witness.submitted(bank, &self.network.id(), items);
+        }
         let now_ms = self.now_ms();
         let host = &mut self.hosts[bank as usize];
         let waited = host.unsynced() > 0;
@@ -128,7 +131,7 @@ impl World {
             return;
         }
         let told = host.sync();
-        self.books_events(bank, &told.events);
+        self.books_events(bank, &told);
         for notification in told.notifications {
             if let Notification::GrantRequested { author, .. } = notification {
                 let wait_ms = self.people.between(1_000, 60_000);

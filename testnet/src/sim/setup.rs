@@ -17,6 +17,7 @@ use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
 use super::trace::Trace;
+use super::witness::Witness;
 use super::world::{Node, Phase, World};
 use anyhow::{Context, Result};
 use hundi_engine::{Command, Config};
@@ -61,7 +62,7 @@ impl World {
             scenario,
             canary,
             verifier: Rc::new(RefCell::new(Verifier::remembering())),
-            evidence: None,
+            witness: Witness::new(network.encode()),
             watch: None,
             differs: None,
             stopped: false,
@@ -149,6 +150,7 @@ impl World {
             Rc::clone(&self.verifier),
         ));
         self.truth.books.push(Books::new(self.network.id(), number));
+        self.witness.bank(self.seed, number);
         self.start_bank(bank);
         self.operate(bank, OperationKind::Provision, 100 * LIMIT)
     }

@@ -8,7 +8,6 @@ use super::check::Truth;
 use super::coverage::Coverage;
 use super::device::{Action, Device, SharedVerifier};
 use super::event::Event;
-use super::evidence::Evidence;
 use super::identity::Identity;
 use super::people::Wish;
 use super::radio::Air;
@@ -18,6 +17,7 @@ use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
 use super::trace::Trace;
+use super::witness::Witness;
 use super::{Invariant, Violation};
 use hundi_engine::{Event as EngineEvent, Input};
 use hundi_journal::account::CustomerId;
@@ -95,8 +95,8 @@ pub(super) struct World {
     pub(super) keys: u32,
     pub(super) canary: Option<Bug>,
     pub(super) verifier: SharedVerifier,
-    /// What could be seen from outside, where somebody wants to know.
-    pub(super) evidence: Option<Evidence>,
+    /// What the auditor is to judge.
+    pub(super) witness: Witness,
     /// Who follows the run, the first event that was not as it should be, and whether to stop.
     pub(super) watch: Option<Watch>,
     pub(super) differs: Option<u64>,
@@ -208,6 +208,7 @@ impl World {
 
     /// Carries out what a device wants, in order, until its fuse burns down.
     pub(super) fn carry_out(&mut self, node: u32, actions: Vec<Action>) {
+        self.witness_disk(node);
         if let Some(breach) = self.node(node).device.breach.take() {
             self.violated(Invariant::Contract, format!("node {node}: {breach}"));
         }
@@ -273,6 +274,8 @@ impl World {
         let dice = &mut self.disks[node as usize];
         let at = &mut self.nodes[node as usize];
         let kept = dice.below(at.device.disk.unsynced() as u64 + 1) as usize;
+        self.witness_crash(node, kept);
+        let at = &mut self.nodes[node as usize];
         at.device.crash(kept);
         at.fuse = None;
         at.wake_ms = None;

@@ -3,6 +3,7 @@
 //! are killed while they pay, chaos, and power cuts of both stores.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod audit;
 mod bench;
 mod chaos;
 mod demo;

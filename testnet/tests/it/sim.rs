@@ -157,6 +157,8 @@ fn catch(bug: Bug) -> Invariant {
     for seed in 1..=12 {
         let run = run(seed, &scenario(seed, parts.clone()), Some(bug)).unwrap();
         if let Some(violation) = run.violation {
+            let audited = violation.what.starts_with("auditor: ");
+            assert_eq!(audited, bug == Bug::ChangesAnswers, "{violation}");
             return violation.invariant;
         }
     }

@@ -4,6 +4,7 @@
 //! cheat may cost is looked at in [`super::loss`].
 
 use super::super::Invariant;
+use super::super::bank::Told;
 use super::super::world::World;
 use super::Books;
 use hundi_journal::audit::Finding;
@@ -36,12 +37,13 @@ impl Books {
 
 impl World {
     /// Events that are durable from now on.
-    pub(in super::super) fn books_events(&mut self, bank: u32, events: &[Event]) {
+    pub(in super::super) fn books_events(&mut self, bank: u32, told: &Told) {
         let network = self.network.id();
         let canary = self.canary;
+        self.witness.told(bank, &network, told, canary);
         let Some(books) = self.truth.books.get_mut(bank as usize) else { return };
         let settled = books.settled.len();
-        for event in events {
+        for event in &told.events {
             books.feed(&canary.map_or_else(|| event.clone(), |bug| bug.bend(event)), &network);
             match &event.change {
                 Change::GrantIssued { grant, id, .. } => {

@@ -34,6 +34,7 @@ impl World {
             }
             let Some((invariant, what)) = self.unfinished() else {
                 self.counters.calm_minutes = minute;
+                self.witness_moment(true);
                 return self.inspect();
             };
             if minute >= minutes_max(honest.len()) {
@@ -252,7 +253,7 @@ impl World {
                     self.ask_bank(bank, Input::CloseCase { author, denied: Vec::new() });
                 }
                 let told = self.hosts[bank as usize].sync();
-                self.books_events(bank, &told.events);
+                self.books_events(bank, &told);
             }
             self.claim_what_was_kept_back();
         }

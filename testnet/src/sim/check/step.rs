@@ -34,7 +34,6 @@ impl World {
 
     /// An item leaves a device.
     pub(in super::super) fn leaves_as_item(&mut self, node: u32, item: &[u8]) {
-        self.seen(item);
         let device = &self.nodes[node as usize].device;
         let Some(me) = device.identity.filter(|_| self.nodes[node as usize].is_honest()) else {
             return;
@@ -54,6 +53,7 @@ impl World {
             return;
         }
         self.note(node, id);
+        self.witness.told_signed(&id);
         if let Some(known) = self.truth.payments.get_mut(&id) {
             (known.signed, known.payee) = (true, Some(payee));
         }
@@ -72,6 +72,9 @@ impl World {
             }
             Event::Stopped => {
                 let me = self.nodes[node as usize].device.identity.map(|it| it.author());
+                if let Some(me) = me {
+                    self.witness.stopped(me);
+                }
                 if me.is_some_and(|me| self.is_safe(&me)) {
                     let what = format!("honest node {node} has stopped signing");
                     self.violated(Invariant::NoFraming, what);
@@ -101,8 +104,8 @@ impl World {
         let Some(view) = engine.payment(&id, &device.disk) else {
             return self.violated(Invariant::Durable, format!("node {node} has lost entry {id}"));
         };
-        let me = device.identity.map(|it| it.author());
-        let Some(author) = (if view.outgoing { me } else { view.party }) else { return };
+        let Some(me) = device.identity.map(|it| it.author()) else { return };
+        let Some(author) = (if view.outgoing { Some(me) } else { view.party }) else { return };
         let owner = self.truth.owners.get(&author).copied();
         let payer = owner.filter(|_| self.is_safe(&author));
         let pays = match view.purpose {
@@ -121,6 +124,10 @@ impl World {
         });
         if !view.outgoing {
             known.payee = Some(node);
+            if view.verdict == Some(PayeeVerdict::Accepted) && pays {
+                let now_ms = self.schedule.now_ms();
+                self.witness.told_accepted(me, id, view.sum.minor(), now_ms);
+            }
             known.accepted |= view.verdict == Some(PayeeVerdict::Accepted);
             known.refused |= view.verdict.is_some_and(|it| it != PayeeVerdict::Accepted);
         }

@@ -18,6 +18,15 @@ fn what_comes_after_claim_until_is_not_paid() {
 }
 
 #[test]
+fn nobody_is_paid_in_anothers_place() {
+    let (mut world, mut people) = village();
+    let [payer, first, second] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.through(&made, payer, second, 100);
+    breaks(&world.facts(), LossRule, "of 100 paid 0 went to the payee");
+}
+
+#[test]
 fn whoever_refuses_or_knew_is_not_paid() {
     let (mut world, mut people) = village();
     let [payer, first, _] = &mut people;
