@@ -34,8 +34,32 @@ pub struct Expectation {
     pub held: bool,
     /// What was measured.
     pub measured: u64,
-    /// The most that it may be.
+    /// The most, or the least, that it may be.
     pub limit: u64,
+}
+
+impl Expectation {
+    /// That something is not above a limit.
+    pub fn at_most(name: String, measured: u64, limit: u64) -> Self {
+        Self { name, held: measured <= limit, measured, limit }
+    }
+
+    /// That something is not below a limit.
+    pub fn at_least(name: String, measured: u64, limit: u64) -> Self {
+        Self { name: format!("{name} (at least)"), held: measured >= limit, measured, limit }
+    }
+
+    /// What did not hold, and how many did.
+    pub fn write_all(all: &[Self], out: &mut String) -> std::fmt::Result {
+        let failed: Vec<&Self> = all.iter().filter(|one| !one.held).collect();
+        for one in &failed {
+            writeln!(out, "NOT HELD: {}: {}, and the limit is {}", one.name, one.measured, one.limit)?;
+        }
+        match failed.len() {
+            0 => writeln!(out, "All {} expectations held.", all.len()),
+            count => writeln!(out, "{count} of {} expectations did not hold.", all.len()),
+        }
+    }
 }
 
 /// One line of a table: our session and the peers on the same differences.
@@ -213,7 +237,7 @@ impl Report {
     }
 
     pub(super) fn at_most(&mut self, name: String, measured: u64, limit: u64) {
-        self.expectations.push(Expectation { name, held: measured <= limit, measured, limit });
+        self.expectations.push(Expectation::at_most(name, measured, limit));
     }
 
     /// Notes what must hold of a row, whatever it is about.

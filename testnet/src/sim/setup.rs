@@ -24,8 +24,6 @@ use hundi_journal::account::CustomerId;
 use hundi_journal::input::{Input, Operation, OperationKind};
 use hundi_ledger::id::BankNumber;
 use hundi_ledger::money::{Amount, Currency};
-use hundi_ledger::record::item::{Item, Subject};
-use hundi_ledger::replica::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Milliseconds after which the last of the people has got up.
@@ -58,6 +56,7 @@ impl World {
             scenario,
             canary,
             evidence: None,
+            stage: None,
             watch: None,
             differs: None,
             stopped: false,
@@ -181,16 +180,10 @@ impl World {
     /// What a customer gets at the counter: all certificates, and the own grants.
     fn hand_records(&mut self, node: u32) {
         let me = self.nodes[node as usize].device.identity.map(|it| it.author());
-        let network = self.network.id();
         let mut items = Vec::new();
         for host in &self.hosts {
-            items.extend(host.records().into_iter().filter(|record| {
-                let Ok(item) = Item::decode(&network, record) else { return false };
-                match item.subject() {
-                    Subject::Bank(_) => matches!(Key::of(&item), Key::Certificate(..)),
-                    Subject::Author(author) => Some(author) == me,
-                }
-            }));
+            items.extend(host.certificates());
+            items.extend(me.into_iter().flat_map(|me| host.records_about(&me)));
         }
         self.command(node, Command::Publish { items }, Wish::Else);
     }
