@@ -18,7 +18,7 @@ pub mod receipt;
 use crate::codec::{self, DecodeError};
 use crate::id::{BankNumber, Hash, NetworkId, PublicKey, Signature, hash_in};
 use crate::limits::ITEM_BYTES_MAX;
-use crate::sign::{self, SecretKey, SignatureError};
+use crate::sign::{SecretKey, SignatureError, Verifier};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::ops::Deref;
@@ -93,8 +93,12 @@ impl<T: Record> Signed<T> {
     ///
     /// # Errors
     /// When `key` did not sign this record in this network.
-    pub(crate) fn verify(self, key: &PublicKey) -> Result<Verified<Self>, SignatureError> {
-        sign::verify(key, &self.id, &self.signature)?;
+    pub(crate) fn verify(
+        self,
+        key: &PublicKey,
+        verifier: &mut Verifier,
+    ) -> Result<Verified<Self>, SignatureError> {
+        verifier.verify(key, &self.id, &self.signature)?;
         Ok(Verified(self))
     }
 }

@@ -7,7 +7,8 @@
 //! are refused when a bank enrols them, by [`check_key`].
 
 use crate::id::{Hash, PublicKey, Signature};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use ed25519_dalek::Signer as _;
 use ed25519_zebra::VerificationKey;
@@ -67,15 +68,24 @@ pub struct Verifier {
     last: Option<(PublicKey, VerificationKey)>,
     /// What the last batch has shown to hold, until it is asked for.
     ahead: BTreeMap<Hash, (PublicKey, Signature)>,
+    /// All that has been shown to hold, where that is remembered.
+    held: Option<BTreeSet<(Hash, PublicKey, Signature)>>,
 }
 
 impl Verifier {
+    /// A verifier that remembers all that it has shown to hold, without bound, and never verifies it
+    /// again: for many nodes in one process, who hear the same of one another. Its verdicts are
+    /// the same.
+    pub fn remembering() -> Self {
+        Self { held: Some(BTreeSet::new()), ..Self::default() }
+    }
+
     /// Verifies many signatures at once, so that [`Verifier::verify`] finds them done; what was
     /// verified ahead before is forgotten. `seed` as for [`verify_batch`]. Where one of them does
     /// not hold, all are left to be verified singly.
     pub fn verify_ahead(&mut self, items: &[(PublicKey, Hash, Signature)], seed: [u8; 32]) {
         self.ahead.clear();
-        if verify_batch(items, seed).is_ok() {
+        if self.verify_all(items, seed).is_ok() {
             self.ahead.extend(items.iter().map(|(key, id, signature)| (*id, (*key, *signature))));
         }
     }
@@ -90,7 +100,7 @@ impl Verifier {
         id: &Hash,
         signature: &Signature,
     ) -> Result<(), SignatureError> {
-        if self.ahead.remove(id) == Some((*key, *signature)) {
+        if self.ahead.remove(id) == Some((*key, *signature)) || self.remembers(key, id, signature) {
             return Ok(());
         }
         let point = match self.last {
@@ -98,7 +108,37 @@ impl Verifier {
             _ => VerificationKey::try_from(key.0).map_err(|_| SignatureError)?,
         };
         self.last = Some((*key, point));
-        point.verify(&signature.0.into(), &id.0).map_err(|_| SignatureError)
+        point.verify(&signature.0.into(), &id.0).map_err(|_| SignatureError)?;
+        self.remember(&[(*key, *id, *signature)]);
+        Ok(())
+    }
+
+    /// [`verify_batch`], with the same verdict on everything.
+    ///
+    /// # Errors
+    /// When at least one does not hold.
+    pub fn verify_all(
+        &mut self,
+        items: &[(PublicKey, Hash, Signature)],
+        seed: [u8; 32],
+    ) -> Result<(), SignatureError> {
+        let new = |(key, id, signature): &&_| !self.remembers(key, id, signature);
+        let due: Vec<_> = items.iter().filter(new).copied().collect();
+        if !due.is_empty() {
+            verify_batch(&due, seed)?;
+        }
+        self.remember(&due);
+        Ok(())
+    }
+
+    fn remembers(&self, key: &PublicKey, id: &Hash, signature: &Signature) -> bool {
+        self.held.as_ref().is_some_and(|held| held.contains(&(*id, *key, *signature)))
+    }
+
+    fn remember(&mut self, items: &[(PublicKey, Hash, Signature)]) {
+        if let Some(held) = &mut self.held {
+            held.extend(items.iter().map(|(key, id, signature)| (*id, *key, *signature)));
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::record::network::Network;
 use crate::record::proof::Proof;
 use crate::record::receipt::Receipt;
 use crate::record::{BankRecord, Record, Signed, Verified};
-use crate::sign::SignatureError;
+use crate::sign::{SignatureError, Verifier};
 use alloc::collections::BTreeMap;
 use thiserror::Error;
 
@@ -98,19 +98,31 @@ impl Trust {
     /// # Errors
     /// See [`VerifyError`].
     pub fn verify(&self, item: Item) -> Result<VerifiedItem, VerifyError> {
+        self.verify_with(item, &mut Verifier::default())
+    }
+
+    /// [`Trust::verify`] with a verifier that is used for many: the verdict is the same.
+    ///
+    /// # Errors
+    /// See [`VerifyError`].
+    pub fn verify_with(
+        &self,
+        item: Item,
+        with: &mut Verifier,
+    ) -> Result<VerifiedItem, VerifyError> {
         Ok(match item {
             Item::Certificate(record) => {
-                VerifiedItem::Certificate(self.verify_certificate(record)?)
+                VerifiedItem::Certificate(self.verify_certificate(record, with)?)
             }
-            Item::Grant(record) => VerifiedItem::Grant(self.verify_record(record)?),
-            Item::Checkpoint(record) => VerifiedItem::Checkpoint(self.verify_record(record)?),
-            Item::Freeze(record) => VerifiedItem::Freeze(self.verify_record(record)?),
-            Item::Bulletin(record) => VerifiedItem::Bulletin(self.verify_bulletin(record)?),
-            Item::Proof(proof) => VerifiedItem::Proof(proof.verify()?),
-            Item::Entry(entry) => VerifiedItem::Entry(entry.verify()?),
+            Item::Grant(record) => VerifiedItem::Grant(self.verify_record(record, with)?),
+            Item::Checkpoint(record) => VerifiedItem::Checkpoint(self.verify_record(record, with)?),
+            Item::Freeze(record) => VerifiedItem::Freeze(self.verify_record(record, with)?),
+            Item::Bulletin(record) => VerifiedItem::Bulletin(self.verify_bulletin(record, with)?),
+            Item::Proof(proof) => VerifiedItem::Proof(proof.verify_with(with)?),
+            Item::Entry(entry) => VerifiedItem::Entry(entry.verify_with(with)?),
             Item::Receipt(receipt) => {
                 let key = receipt.signer.key;
-                VerifiedItem::Receipt(receipt.verify(&key)?)
+                VerifiedItem::Receipt(receipt.verify(&key, with)?)
             }
         })
     }
@@ -122,9 +134,10 @@ impl Trust {
     pub fn verify_certificate(
         &self,
         record: Signed<Certificate>,
+        with: &mut Verifier,
     ) -> Result<Verified<Signed<Certificate>>, VerifyError> {
         let bank = self.network.bank(record.bank).ok_or(VerifyError::UnknownBank(record.bank))?;
-        Ok(record.verify(&bank.root)?)
+        Ok(record.verify(&bank.root, with)?)
     }
 
     /// Verifies a record of a bank against the certificate that it names.
@@ -134,6 +147,7 @@ impl Trust {
     pub fn verify_record<T: BankRecord + Record>(
         &self,
         record: Signed<T>,
+        with: &mut Verifier,
     ) -> Result<Verified<Signed<T>>, VerifyError> {
         let (bank, number) = (record.bank(), record.certificate());
         if self.network.bank(bank).is_none() {
@@ -144,7 +158,7 @@ impl Trust {
         if certificate.roles & T::ROLE == 0 {
             return Err(VerifyError::Role { bank, number });
         }
-        Ok(record.verify(&certificate.key)?)
+        Ok(record.verify(&certificate.key, with)?)
     }
 
     /// Verifies a bulletin, and that its time keeps to the network's step.
@@ -154,11 +168,12 @@ impl Trust {
     pub fn verify_bulletin(
         &self,
         record: Signed<Bulletin>,
+        with: &mut Verifier,
     ) -> Result<Verified<Signed<Bulletin>>, VerifyError> {
         if !record.keeps_time(&self.network) {
             return Err(DecodeError::Rule("bank time within the network's step").into());
         }
-        self.verify_record(record)
+        self.verify_record(record, with)
     }
 
     /// Takes a certificate. Of two with one number the one with the higher hash is kept; of more

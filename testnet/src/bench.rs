@@ -12,6 +12,7 @@ pub mod contact;
 pub mod difference;
 pub mod disk;
 pub mod drawing;
+pub mod expectation;
 pub mod figures;
 pub mod growth;
 pub mod measure;

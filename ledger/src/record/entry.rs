@@ -7,7 +7,7 @@ use crate::codec::{self, DecodeError};
 use crate::id::{AuthorId, Hash, NetworkId, Serial, Signature, hash_in};
 use crate::limits::BODY_BYTES_MAX;
 use crate::money::Amount;
-use crate::sign::{self, SecretKey, SignatureError};
+use crate::sign::{SecretKey, SignatureError, Verifier};
 use alloc::vec::Vec;
 use borsh::io::{Error, ErrorKind, Read, Result as IoResult, Write};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -204,8 +204,20 @@ impl SignedHeader {
     /// # Errors
     /// When either does not hold.
     pub fn verify(self, network: &NetworkId) -> Result<Verified<Self>, VerifyHeaderError> {
+        self.verify_with(network, &mut Verifier::default())
+    }
+
+    /// [`SignedHeader::verify`] with a verifier that is used for many: the verdict is the same.
+    ///
+    /// # Errors
+    /// When either does not hold.
+    pub fn verify_with(
+        self,
+        network: &NetworkId,
+        verifier: &mut Verifier,
+    ) -> Result<Verified<Self>, VerifyHeaderError> {
         self.header.check()?;
-        sign::verify(&self.header.author.key, &self.header.id(network), &self.signature)?;
+        verifier.verify(&self.header.author.key, &self.header.id(network), &self.signature)?;
         Ok(Verified(self))
     }
 }
@@ -286,36 +298,33 @@ impl Entry {
     /// # Errors
     /// When the author did not sign this header in this network.
     pub fn verify(self) -> Result<Verified<Self>, SignatureError> {
-        sign::verify(&self.header.author.key, &self.id, &self.signature)?;
-        Ok(Verified(self))
+        self.verify_with(&mut Verifier::default())
     }
 
     /// [`Entry::verify`] with a verifier that is used for many: the verdict is the same.
     ///
     /// # Errors
     /// When the author did not sign this header in this network.
-    pub fn verify_with(
-        self,
-        verifier: &mut sign::Verifier,
-    ) -> Result<Verified<Self>, SignatureError> {
+    pub fn verify_with(self, verifier: &mut Verifier) -> Result<Verified<Self>, SignatureError> {
         verifier.verify(&self.header.author.key, &self.id, &self.signature)?;
         Ok(Verified(self))
     }
 
-    /// Takes an entry whose signature was verified as one of a batch ([`sign::verify_batch`]),
-    /// whose verdict is by construction the same as that of [`Entry::verify`].
+    /// Verifies many entries as one batch, whose verdict is by construction the same as that of
+    /// [`Entry::verify`]. `seed` as for [`crate::sign::verify_batch`].
     ///
     /// # Errors
     /// When any of them does not verify; which one, only single verification tells.
     pub fn verify_all(
         entries: Vec<Self>,
         seed: [u8; 32],
+        verifier: &mut Verifier,
     ) -> Result<Vec<Verified<Self>>, Vec<Self>> {
         let items: Vec<_> = entries
             .iter()
             .map(|entry| (entry.header.author.key, entry.id, entry.signature))
             .collect();
-        match sign::verify_batch(&items, seed) {
+        match verifier.verify_all(&items, seed) {
             Ok(()) => Ok(entries.into_iter().map(Verified).collect()),
             Err(SignatureError) => Err(entries),
         }

@@ -9,7 +9,7 @@ use super::{VERSION, Verified, check_version, rule};
 use crate::codec::{self, DecodeError};
 use crate::id::{AuthorId, Hash, NetworkId, Serial, Signature, hash_in};
 use crate::money::Amount;
-use crate::sign::{self, SignatureError};
+use crate::sign::{SignatureError, Verifier};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -186,8 +186,16 @@ impl Proof {
     /// # Errors
     /// When the author did not sign both headers in this network.
     pub fn verify(self) -> Result<Verified<Self>, SignatureError> {
+        self.verify_with(&mut Verifier::default())
+    }
+
+    /// [`Proof::verify`] with a verifier that is used for many: the verdict is the same.
+    ///
+    /// # Errors
+    /// When the author did not sign both headers in this network.
+    pub fn verify_with(self, verifier: &mut Verifier) -> Result<Verified<Self>, SignatureError> {
         for (side, claim) in self.wire.sides.iter().zip(&self.claims) {
-            sign::verify(&self.wire.author.key, &claim.id, &side.signature)?;
+            verifier.verify(&self.wire.author.key, &claim.id, &side.signature)?;
         }
         Ok(Verified(self))
     }

@@ -11,6 +11,7 @@ use crate::record::grant::Grant;
 use crate::record::item::{Item, Subject};
 use crate::record::proof::{Claim, Proof};
 use crate::record::{BankRecord, Signed, Verified};
+use crate::sign::Verifier;
 use crate::trust::Trust;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -371,7 +372,7 @@ impl Author {
     /// Drops the records that no longer verify under the bank's certificates.
     pub(super) fn drop_unverifiable(&mut self, trust: &Trust, author: AuthorId) -> Vec<Change> {
         fn fails<T: BankRecord + Clone>(trust: &Trust, held: &Verified<Signed<T>>) -> bool {
-            trust.verify_record((**held).clone()).is_err()
+            trust.verify_record((**held).clone(), &mut Verifier::default()).is_err()
         }
         let mut keys = Vec::new();
         self.grants.retain(|serial, held| {

@@ -8,6 +8,7 @@
 use super::slot::Slot;
 use super::{Change, Key, Replica, Shelf};
 use crate::id::{AuthorId, BankNumber};
+use crate::sign::Verifier;
 use crate::trust::Trust;
 use alloc::vec::Vec;
 
@@ -18,7 +19,9 @@ impl Replica {
     pub(super) fn drop_unverifiable(&mut self, bank: BankNumber) -> Vec<Change> {
         let mut changes = Vec::new();
         let bulletin = self.bulletins.get(&bank);
-        if bulletin.is_some_and(|held| self.trust.verify_record((**held).clone()).is_err()) {
+        if bulletin.is_some_and(|held| {
+            self.trust.verify_record((**held).clone(), &mut Verifier::default()).is_err()
+        }) {
             self.bulletins.remove(&bank);
             changes.push(Change::Delete { key: Key::Bulletin(bank) });
         }

@@ -3,10 +3,10 @@
 
 use crate::vectors::crafted::{self, Row, rows};
 use crate::vectors::world;
-use ed25519_dalek::{Signature as DalekSignature, Verifier, VerifyingKey};
+use ed25519_dalek::{Signature as DalekSignature, Verifier as _, VerifyingKey};
 use hundi_ledger::id::{Hash, PublicKey, Signature};
 use hundi_ledger::record::entry::{Entry, Kind};
-use hundi_ledger::sign::{self, KeyError, SecretKey, check_key, verify, verify_batch};
+use hundi_ledger::sign::{KeyError, SecretKey, Verifier, check_key, verify, verify_batch};
 use proptest::prelude::*;
 
 type Triple = (PublicKey, Hash, Signature);
@@ -55,7 +55,7 @@ fn a_batch_of_one_row_among_neighbours_is_that_rows_verdict() {
 #[test]
 fn a_verifier_that_remembers_a_key_has_the_same_verdict() {
     let rows = rows();
-    let mut verifier = sign::Verifier::default();
+    let mut verifier = Verifier::default();
     for row in &rows {
         // The first finds the point, the second has it, the third finds it again.
         for other in [None, None, Some(honest(1))] {
@@ -76,7 +76,7 @@ fn a_verifier_that_remembers_a_key_has_the_same_verdict() {
 fn what_was_verified_ahead_has_the_same_verdict() {
     for row in rows() {
         let items = [honest(1), triple(&row), honest(2)];
-        let mut verifier = sign::Verifier::default();
+        let mut verifier = Verifier::default();
         verifier.verify_ahead(&items, [7; 32]);
         // Nothing that stood in the batch vouches for another key, message or signature.
         let (key, message, signature) = honest(1);
@@ -86,6 +86,32 @@ fn what_was_verified_ahead_has_the_same_verdict() {
         for (key, message, signature) in twice {
             let alone = verify(&key, &message, &signature);
             assert_eq!(verifier.verify(&key, &message, &signature), alone, "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_has_the_same_verdict() {
+    let mut verifier = Verifier::remembering();
+    for row in rows() {
+        let items = [honest(1), triple(&row), honest(2)];
+        for _ in 0..2 {
+            assert_eq!(verifier.verify_all(&items, [7; 32]), verify_batch(&items, [7; 32]));
+            // Nothing that is remembered vouches for another key, message or signature.
+            for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+                let ((key, message, signature), (key_2, message_2, signature_2)) =
+                    (items[one], items[other]);
+                for (key, message, signature) in [
+                    (key, message, signature),
+                    (key_2, message, signature),
+                    (key, message_2, signature),
+                    (key, message, signature_2),
+                ] {
+                    let alone = verify(&key, &message, &signature);
+                    let here = verifier.verify(&key, &message, &signature);
+                    assert_eq!(here, alone, "{}", row.name);
+                }
+            }
         }
     }
 }
@@ -176,12 +202,15 @@ fn an_entry_with_a_crafted_signature_is_one_thing_to_phone_and_gateway() {
         assert!(entry.clone().verify().is_ok());
         crafted.push(entry);
     }
-    assert_eq!(Entry::verify_all(crafted.clone(), [1; 32]).unwrap().len(), crafted.len());
+    assert_eq!(
+        Entry::verify_all(crafted.clone(), [1; 32], &mut Verifier::default()).unwrap().len(),
+        crafted.len()
+    );
     // One forgery among them: the batch gives all back, and singly only that one is refused.
     let mut bytes = crafted[3].encode();
     bytes[154 - 40] ^= 1;
     crafted[3] = Entry::decode(&network, &bytes).unwrap();
-    let returned = Entry::verify_all(crafted, [1; 32]).unwrap_err();
+    let returned = Entry::verify_all(crafted, [1; 32], &mut Verifier::default()).unwrap_err();
     let refused: Vec<usize> =
         (0..returned.len()).filter(|at| returned[*at].clone().verify().is_err()).collect();
     assert_eq!(refused, [3]);

@@ -129,6 +129,12 @@ impl Engine {
         }
     }
 
+    /// What verifies all that arrives. Devices in one process may share one that remembers, by
+    /// swapping it in for a call.
+    pub fn verifier(&mut self) -> &mut Verifier {
+        &mut self.verifier
+    }
+
     /// Takes one input and says what to do next. `now_ms` is the driver's clock in Unix
     /// milliseconds; `entropy` is fresh and secret in every call; `shelf` shows what is durable at
     /// least, and may show writes that are not durable yet.

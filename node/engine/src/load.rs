@@ -15,6 +15,7 @@ use hundi_ledger::log::Log;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::{Change, Key, Shelf};
+use hundi_ledger::sign::Verifier;
 use thiserror::Error;
 
 /// Why an engine cannot be loaded. The store is damaged or belongs to somebody else.
@@ -39,7 +40,7 @@ pub enum LoadError {
 
 impl Engine {
     /// An engine as it was when the last acknowledged persist was written: `items` and `state` are
-    /// all that the store holds, in any order. Without `keys` it is a relay.
+    /// all that the store holds, in any order. Without `keys` it is a relay. `verifier` verifies them.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -49,6 +50,7 @@ impl Engine {
         keys: Option<Keys>,
         items: Vec<Vec<u8>>,
         state: Vec<(Vec<u8>, Vec<u8>)>,
+        verifier: &mut Verifier,
     ) -> Result<Self, LoadError> {
         let id = network.id();
         let mut decoded = Vec::new();
@@ -68,7 +70,7 @@ impl Engine {
         let mut held = BTreeSet::new();
         for item in decoded {
             // What no certificate that is held certifies has no effect and is let go.
-            let Ok(verified) = replica.trust().verify(item) else { continue };
+            let Ok(verified) = replica.trust().verify_with(item, verifier) else { continue };
             for change in replica.apply(verified, &shelf).changes {
                 match change {
                     Change::Put { key, bytes } => {

@@ -84,7 +84,7 @@ impl Engine {
         if self.is_held(&item, step) {
             return Published::Known;
         }
-        let verified = match self.replica.trust().verify(item) {
+        let verified = match self.replica.trust().verify_with(item, &mut self.verifier) {
             Ok(verified) => verified,
             Err(error) => return error.into(),
         };
@@ -104,7 +104,7 @@ impl Engine {
         if self.replica.is_proven(&author) {
             return Published::Known;
         }
-        let Ok(proof) = proof.verify() else { return Published::Invalid };
+        let Ok(proof) = proof.verify_with(&mut self.verifier) else { return Published::Invalid };
         let (status, _) = self.apply(step, VerifiedItem::Proof(proof), source);
         self.news(step, Subject::Author(author));
         status.into()
@@ -125,7 +125,8 @@ impl Engine {
         if !certified && !awaited {
             return Published::Uncertified;
         }
-        let item = match self.replica.trust().verify(Item::Receipt(receipt)) {
+        let receipt = Item::Receipt(receipt);
+        let item = match self.replica.trust().verify_with(receipt, &mut self.verifier) {
             Ok(item) => item,
             Err(error) => return error.into(),
         };

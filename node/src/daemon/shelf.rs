@@ -9,6 +9,7 @@ use hundi_ledger::record::item::Subject;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::key::subject_bytes;
 use hundi_ledger::replica::{Key, Shelf};
+use hundi_ledger::sign::Verifier;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -145,7 +146,7 @@ pub fn open_engine(
     }
     tracing::info!("reading and verifying every item");
     let (items, state) = read_all(store)?;
-    Ok(Engine::load(config, network, keys, items, state)?)
+    Ok(Engine::load(config, network, keys, items, state, &mut Verifier::default())?)
 }
 
 /// Items, and the engine's own state.

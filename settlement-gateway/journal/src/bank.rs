@@ -24,7 +24,7 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::record::{Record, Signed, sign};
 use hundi_ledger::seal::Shared;
-use hundi_ledger::sign::SecretKey;
+use hundi_ledger::sign::{SecretKey, Verifier};
 
 /// The bank's choices that are not part of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +76,14 @@ pub struct Bank {
     pub(crate) network: Network,
     pub(crate) profile: Profile,
     pub(crate) state: State,
+    pub(crate) verifier: Verifier,
 }
 
 impl Bank {
     /// Bank `number` of `network` before its first event; none when the network has no such bank.
     pub fn new(network: Network, number: BankNumber, profile: Profile) -> Option<Self> {
         network.bank(number)?;
-        Some(Self { network, profile, state: State::new(number) })
+        Some(Self { network, profile, state: State::new(number), verifier: Verifier::default() })
     }
 
     /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the
@@ -132,6 +133,12 @@ impl Bank {
     /// used any more.
     pub fn apply(&mut self, event: &Event) -> Result<(), ApplyError> {
         self.state.apply(&self.network.id(), event)
+    }
+
+    /// What verifies all that arrives. Banks and devices in one process may share one that remembers, by
+    /// swapping it in for a call.
+    pub fn verifier(&mut self) -> &mut Verifier {
+        &mut self.verifier
     }
 
     /// The network.
@@ -217,7 +224,7 @@ impl Bank {
     pub fn restore(network: Network, profile: Profile, snapshot: &[u8]) -> Option<Self> {
         let state: State = codec::decode(snapshot, usize::MAX).ok()?;
         network.bank(state.bank)?;
-        Some(Self { network, profile, state })
+        Some(Self { network, profile, state, verifier: Verifier::default() })
     }
 }
 

@@ -124,14 +124,16 @@ impl Work<'_> {
         let entries: Vec<Entry> = entries.into_iter().map(|(_, _, entry)| entry).collect();
         let mut verified = Vec::new();
         let mut forged = Vec::new();
-        match Entry::verify_all(entries, self.draw()) {
+        let seed = self.draw();
+        let verifier = &mut self.bank.verifier;
+        match Entry::verify_all(entries, seed, verifier) {
             Ok(all) => {
                 let placed = places.into_iter().zip(all);
                 verified.extend(placed.map(|((at, hash), entry)| (at, hash, entry)));
             }
             Err(entries) => {
                 for ((at, hash), entry) in places.into_iter().zip(entries) {
-                    match entry.verify() {
+                    match entry.verify_with(verifier) {
                         Ok(entry) => verified.push((at, hash, entry)),
                         Err(_) => forged.push(at),
                     }
@@ -219,7 +221,8 @@ impl Work<'_> {
 
     /// Proofs and bank records.
     fn take_record(&mut self, item: Item) -> Verdict {
-        match self.trust().verify(item.clone()) {
+        let trust = self.trust();
+        match trust.verify_with(item.clone(), &mut self.bank.verifier) {
             Ok(VerifiedItem::Proof(proof)) => self.take_proof(&proof),
             Ok(_) => self.compare_with_books(&item),
             Err(VerifyError::UnknownCertificate { bank, .. }) if bank == self.state().bank => {

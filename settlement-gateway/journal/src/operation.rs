@@ -2,7 +2,7 @@
 //! customer asks for that no entry decides.
 
 use crate::account::{Account, CustomerId};
-use crate::bank::{HandleError, Work};
+use crate::bank::{Bank, HandleError, Work};
 use crate::books::{PostError, Posted};
 use crate::event::Change;
 use crate::input::{Operation, OperationKind};
@@ -59,19 +59,21 @@ impl Work<'_> {
             return Err(InstallError::OtherBank.into());
         }
         let trust = Trust::new(network.clone());
-        let certificate = trust.verify_certificate(signed).map_err(InstallError::Verify)?;
+        let certificate = trust
+            .verify_certificate(signed, &mut self.bank.verifier)
+            .map_err(InstallError::Verify)?;
         self.record(Change::CertificateInstalled { record }, Vec::new());
         self.publish(&Item::Certificate(certificate.into_inner()));
         Ok(())
     }
 
     /// The network's roots with this bank's certificates.
-    pub(crate) fn trust(&self) -> Trust {
-        let network = &self.bank.network;
+    pub(crate) fn trust(&mut self) -> Trust {
+        let Bank { network, state, verifier, .. } = &mut *self.bank;
         let mut trust = Trust::new(network.clone());
-        for record in &self.state().certificates {
-            let signed = Signed::decode(&network.id(), record).ok();
-            if let Some(certificate) = signed.and_then(|it| trust.verify_certificate(it).ok()) {
+        for record in &state.certificates {
+            let Ok(signed) = Signed::<Certificate>::decode(&network.id(), record) else { continue };
+            if let Ok(certificate) = trust.verify_certificate(signed, verifier) {
                 trust.insert(certificate);
             }
         }

@@ -36,7 +36,8 @@ impl Work<'_> {
             return Verdict::Later(Later::OtherBank);
         }
         let trust = Trust::new(self.bank.network.clone());
-        if trust.verify(Item::Receipt(receipt.clone())).is_err() {
+        let item = Item::Receipt(receipt.clone());
+        if trust.verify_with(item, &mut self.bank.verifier).is_err() {
             return Verdict::Rejected(Rejected::Signature);
         }
         let Some((statement, key)) = self.read_receipt(&receipt) else {

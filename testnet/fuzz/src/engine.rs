@@ -13,6 +13,7 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::proof::Claim;
 use hundi_ledger::replica::Shelf;
 use hundi_ledger::request::PaymentRequest;
+use hundi_ledger::sign::Verifier;
 use hundi_ledger::sync::TAG_ITEM;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,7 +43,14 @@ fn load(seed: u8, items: Vec<Vec<u8>>, state: Vec<(Vec<u8>, Vec<u8>)>) -> Engine
         sealing: world::secret(seed),
     };
     let network = world::world().network.clone();
-    let loaded = Engine::load(Config::default(), network, Some(keys), items, state);
+    let loaded = Engine::load(
+        Config::default(),
+        network,
+        Some(keys),
+        items,
+        state,
+        &mut Verifier::default(),
+    );
     loaded.unwrap_or_else(|error| panic!("an own store does not load: {error}"))
 }
 

@@ -16,7 +16,7 @@ use hundi_ledger::record::network::{Bank, Definition, Network};
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
 use hundi_ledger::record::{BankRecord, Record, VERSION, sign};
 use hundi_ledger::seal::{self, SealingSecret, Shared};
-use hundi_ledger::sign::SecretKey;
+use hundi_ledger::sign::{SecretKey, Verifier};
 use hundi_ledger::trust::{Trust, VerifiedItem};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -251,7 +251,7 @@ fn build() -> Option<World> {
     let mut trust = Trust::new(network.clone());
     for item in &maker.items {
         if let Item::Certificate(record) = item {
-            trust.insert(trust.verify_certificate(record.clone()).ok()?);
+            trust.insert(trust.verify_certificate(record.clone(), &mut Verifier::default()).ok()?);
         }
     }
     let verify = |items: Vec<Item>| -> Option<Vec<_>> {

@@ -104,8 +104,7 @@ fn scenario(seed: u64, nodes: u32, minutes: u32) -> Result<Scenario> {
         counts.insert(name, json!(each * villages));
     }
     let adversaries = Adversary::ALL.iter().cycle().take((nodes / 25) as usize);
-    let scope_bits =
-        if nodes < SCOPED_FROM { 0 } else { nodes.div_ceil(SCOPE_AUTHORS).ilog2() };
+    let scope_bits = if nodes < SCOPED_FROM { 0 } else { nodes.div_ceil(SCOPE_AUTHORS).ilog2() };
     let parts = json!({
         "nodes": nodes, "gateways": (1 + villages / 10).max(2), "banks": 1, "minutes": minutes,
         "payments_per_hour": 10, "expiry_minutes": 1_440, "claim_minutes": 10_080,

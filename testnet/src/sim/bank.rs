@@ -1,6 +1,7 @@
 //! A bank: the real journal, driven as the gateway drives it. What it decides goes to its disk as
 //! one unit of work, and only then is anything published or told. A start replays what is durable.
 
+use super::device::SharedVerifier;
 use super::identity::{START, bank_keys};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
@@ -14,6 +15,7 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Key;
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 
 /// What becomes durable together, and may be told then.
 struct Unit {
@@ -46,14 +48,20 @@ pub(super) struct Host {
     pending: VecDeque<Unit>,
     pub(super) life: u32,
     entropy: Dice,
+    verifier: SharedVerifier,
 }
 
 impl Host {
-    pub(super) fn new(seed: u64, number: BankNumber, network: Network) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        number: BankNumber,
+        network: Network,
+        verifier: SharedVerifier,
+    ) -> Self {
         let keys = bank_keys(seed, number);
         let entropy = Dice::new(seed, Purpose::Entropy((1 << 24) + u32::from(number.0)));
         let (journal, pending) = (Journal::default(), VecDeque::new());
-        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy }
+        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy, verifier }
     }
 
     /// Replays what is durable.
@@ -78,7 +86,11 @@ impl Host {
     ) -> Option<Result<(), HandleError>> {
         let now = u64::from(START) + now_ms / 1000;
         let entropy = self.entropy.bytes();
-        let outputs = match self.bank.as_mut()?.handle(now, entropy, input, &self.keys) {
+        let bank = self.bank.as_mut()?;
+        mem::swap(bank.verifier(), &mut self.verifier.borrow_mut());
+        let handled = bank.handle(now, entropy, input, &self.keys);
+        mem::swap(bank.verifier(), &mut self.verifier.borrow_mut());
+        let outputs = match handled {
             Ok(outputs) => outputs,
             Err(error) => return Some(Err(error)),
         };
@@ -143,7 +155,8 @@ impl Host {
 
     /// The certificates of all banks that this one has installed: its own.
     pub(super) fn certificates(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let all = Key::Certificate(BankNumber(0), 0)..=Key::Certificate(BankNumber(u16::MAX), u16::MAX);
+        let all =
+            Key::Certificate(BankNumber(0), 0)..=Key::Certificate(BankNumber(u16::MAX), u16::MAX);
         self.journal.records.range(all).map(|(_, record)| record.clone())
     }
 

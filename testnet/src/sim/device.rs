@@ -11,8 +11,15 @@ use hundi_engine::{
 };
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Shelf;
+use hundi_ledger::sign::Verifier;
 use hundi_ledger::sync::TAG_ITEM;
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem;
+use std::rc::Rc;
+
+/// What verifies for everybody in a run, and remembers: all hear the same of one another.
+pub(super) type SharedVerifier = Rc<RefCell<Verifier>>;
 
 /// Something to carry out, its bytes fetched.
 #[derive(Clone, Debug)]
@@ -75,6 +82,7 @@ pub(super) struct Device {
     pub(super) sends_early: bool,
     /// A read that fails is taken for one that finds nothing: another one.
     pub(super) ignores_read_errors: bool,
+    verifier: SharedVerifier,
 }
 
 impl Device {
@@ -84,6 +92,7 @@ impl Device {
         config: Config,
         network: Network,
         identity: Option<Identity>,
+        verifier: SharedVerifier,
     ) -> Self {
         Self {
             config,
@@ -101,6 +110,7 @@ impl Device {
             breach: None,
             sends_early: false,
             ignores_read_errors: false,
+            verifier,
         }
     }
 
@@ -142,7 +152,8 @@ impl Device {
         let items = image.every_item().map(|(_, bytes)| bytes.to_vec()).collect();
         let state = image.state().map(|(key, bytes)| (key.to_vec(), bytes.to_vec())).collect();
         let keys = self.identity.map(Identity::keys);
-        Engine::load(self.config.clone(), self.network.clone(), keys, items, state)
+        let mut verifier = self.verifier.borrow_mut();
+        Engine::load(self.config.clone(), self.network.clone(), keys, items, state, &mut verifier)
             .map_err(|error| StartFailed(error.to_string()))
     }
 
@@ -168,7 +179,9 @@ impl Device {
         let shown = self.clock.shows(now_ms);
         let entropy = self.entropy.bytes();
         let Some(engine) = &mut self.engine else { return Vec::new() };
+        mem::swap(engine.verifier(), &mut self.verifier.borrow_mut());
         let outputs = engine.handle(shown, entropy, input, &self.disk);
+        mem::swap(engine.verifier(), &mut self.verifier.borrow_mut());
         trace.take(&outputs);
         if self.disk.failed_reads.get() > 0 && !self.ignores_read_errors && !self.failed {
             return vec![Action::Failed]; // Nothing that rests on it is carried out.

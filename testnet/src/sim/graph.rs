@@ -114,9 +114,12 @@ mod tests {
 
     #[test]
     fn graphs_are_one_component_of_low_degree() {
-        for (seed, shape, nodes) in
-            [(1, Shape::Random, 200), (2, Shape::Random, 3), (3, Shape::Grid, 200), (4, Shape::Grid, 7)]
-        {
+        for (seed, shape, nodes) in [
+            (1, Shape::Random, 200),
+            (2, Shape::Random, 3),
+            (3, Shape::Grid, 200),
+            (4, Shape::Grid, 7),
+        ] {
             let graph = Graph::new(seed, shape, nodes);
             let mut reached = BTreeSet::from([0]);
             let mut queue = vec![0];
@@ -126,7 +129,10 @@ mod tests {
             assert_eq!(reached.len(), nodes as usize, "{shape:?}");
             let degrees = (0..nodes).map(|node| graph.around(node).len());
             assert!(degrees.max() <= Some(DEGREE_MAX));
-            assert_eq!(graph.links().count() * 2, (0..nodes).map(|it| graph.around(it).len()).sum());
+            assert_eq!(
+                graph.links().count() * 2,
+                (0..nodes).map(|it| graph.around(it).len()).sum()
+            );
         }
         assert_eq!(Graph::new(1, Shape::Grid, 9).farthest(0), (8, 4));
     }

@@ -24,7 +24,10 @@ use hundi_journal::account::CustomerId;
 use hundi_journal::input::{Input, Operation, OperationKind};
 use hundi_ledger::id::BankNumber;
 use hundi_ledger::money::{Amount, Currency};
+use hundi_ledger::sign::Verifier;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Milliseconds after which the last of the people has got up.
 const UP_MS: u64 = 60_000;
@@ -55,6 +58,7 @@ impl World {
             keys: 0,
             scenario,
             canary,
+            verifier: Rc::new(RefCell::new(Verifier::remembering())),
             evidence: None,
             stage: None,
             watch: None,
@@ -88,7 +92,8 @@ impl World {
             identity = Some(self.next_identity(node));
         }
         let network = self.network.clone();
-        let mut device = Device::new(self.seed, node, config, network, identity);
+        let mut device =
+            Device::new(self.seed, node, config, network, identity, Rc::clone(&self.verifier));
         device.sends_early = self.canary == Some(Bug::SendsBeforePersist);
         device.ignores_read_errors = self.canary == Some(Bug::IgnoresReadErrors);
         device.disk.lies = self.canary == Some(Bug::LyingDisk);
@@ -136,7 +141,12 @@ impl World {
 
     fn add_bank(&mut self, number: BankNumber) -> Result<()> {
         let bank = self.hosts.len() as u32;
-        self.hosts.push(Host::new(self.seed, number, self.network.clone()));
+        self.hosts.push(Host::new(
+            self.seed,
+            number,
+            self.network.clone(),
+            Rc::clone(&self.verifier),
+        ));
         self.truth.books.push(Books::new(self.network.id(), number));
         self.start_bank(bank);
         self.operate(bank, OperationKind::Provision, 100 * LIMIT)

@@ -89,7 +89,11 @@ impl World {
 
     /// Nothing may have been violated so far.
     pub(super) fn still_holds(&self) -> Result<()> {
-        ensure!(self.violation.is_none(), "{}", self.violation.iter().map(ToString::to_string).collect::<String>());
+        ensure!(
+            self.violation.is_none(),
+            "{}",
+            self.violation.iter().map(ToString::to_string).collect::<String>()
+        );
         Ok(())
     }
 
@@ -167,7 +171,9 @@ impl World {
         let now_ms = self.now_ms();
         let Some(stage) = &mut self.stage else { return };
         match event {
-            EngineEvent::ItemNew { key: Key::Entry(author, id) } if stage.watched.contains(author) => {
+            EngineEvent::ItemNew { key: Key::Entry(author, id) }
+                if stage.watched.contains(author) =>
+            {
                 stage.entries.entry(*id).or_default().entry(node).or_insert(now_ms);
             }
             EngineEvent::Proven { author } if stage.watched.contains(author) => {

@@ -6,7 +6,7 @@ use super::bank::Host;
 use super::canary::Bug;
 use super::check::Truth;
 use super::coverage::Coverage;
-use super::device::{Action, Device};
+use super::device::{Action, Device, SharedVerifier};
 use super::event::Event;
 use super::evidence::Evidence;
 use super::identity::Identity;
@@ -97,6 +97,7 @@ pub(super) struct World {
     /// The next number for a key.
     pub(super) keys: u32,
     pub(super) canary: Option<Bug>,
+    pub(super) verifier: SharedVerifier,
     /// What could be seen from outside, where somebody wants to know.
     pub(super) evidence: Option<Evidence>,
     /// What an experiment has arranged and watches, in a run that is one.

@@ -20,7 +20,7 @@ use hundi_ledger::id::{AuthorId, Hash, RequestId};
 use hundi_ledger::limits::MEMO_BYTES_MAX;
 use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::Verified;
-use hundi_ledger::record::entry::{Entry, Kind};
+use hundi_ledger::record::entry::{Entry, Kind, SignedHeader};
 use hundi_ledger::record::grant::Grant;
 use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
@@ -131,7 +131,9 @@ impl Engine {
         link: Option<LinkId>,
     ) {
         let id = entry.id();
-        let previous = how.previous.and_then(|header| header.verify(&self.network).ok());
+        let mut verified =
+            |header: SignedHeader| header.verify_with(&self.network, &mut self.verifier);
+        let previous = how.previous.and_then(|header| verified(header).ok());
         if let Some(previous) = &previous {
             self.check_header(step, previous);
         }
@@ -453,18 +455,16 @@ impl Engine {
         let bytes = shelf.item(&Key::entry(record.author(), record.id))?;
         let Ok(Item::Entry(entry)) = Item::decode(&self.network, &bytes) else { return None };
         let opened = self.open_entry(&entry, shelf)?;
-        let entry = entry.verify().ok()?;
-        let previous = record.previous.clone().and_then(|held| held.verify(&self.network).ok());
+        let entry = entry.verify_with(&mut self.verifier).ok()?;
+        let mut verified =
+            |header: SignedHeader| header.verify_with(&self.network, &mut self.verifier);
+        let previous = record.previous.clone().and_then(|held| verified(held).ok());
         let Opened { plaintext, key } = opened;
         Some(Waiting { entry, plaintext, key, previous, link: None })
     }
 
     /// A header of our own key that this device did not sign stops it, wherever it is met.
-    fn check_header(
-        &mut self,
-        step: &mut Step<'_>,
-        signed: &Verified<hundi_ledger::record::entry::SignedHeader>,
-    ) {
+    fn check_header(&mut self, step: &mut Step<'_>, signed: &Verified<SignedHeader>) {
         let header = &signed.header;
         let claim = hundi_ledger::record::proof::Claim::of(header, header.id(&self.network));
         if self.is_foreign(&header.author, &claim) {

@@ -9,6 +9,7 @@ use hundi_engine::{
 use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::Subject;
 use hundi_ledger::replica::{Key, Shelf};
+use hundi_ledger::sign::Verifier;
 use hundi_ledger::sync::TAG_ITEM;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -51,7 +52,15 @@ impl Store {
         let items = self.items.values().cloned().collect();
         let state = self.state.clone().into_iter().collect();
         let network = bank.network.clone();
-        Engine::load(config.clone(), network, seed.map(keys), items, state).unwrap()
+        Engine::load(
+            config.clone(),
+            network,
+            seed.map(keys),
+            items,
+            state,
+            &mut Verifier::default(),
+        )
+        .unwrap()
     }
 
     /// What opens the engine from summaries, if all of them are there.

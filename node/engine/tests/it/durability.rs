@@ -5,6 +5,7 @@ use crate::device::{Device, Store};
 use crate::world::{Over, World, pay};
 use hundi_engine::output::{PayError, SignError, Unable};
 use hundi_engine::{Answer, Config, Engine, Input, Output, Outputs, Write};
+use hundi_ledger::sign::Verifier;
 use std::collections::BTreeMap;
 
 #[test]
@@ -146,8 +147,15 @@ fn a_recorded_run_replays_to_the_same_outputs() {
     let calls = world.devices[payer].recording.take().unwrap();
     assert!(calls.len() > 20);
     let network = world.bank.network.clone();
-    let mut engine =
-        Engine::load(Config::default(), network, Some(keys(1)), vec![], vec![]).unwrap();
+    let mut engine = Engine::load(
+        Config::default(),
+        network,
+        Some(keys(1)),
+        vec![],
+        vec![],
+        &mut Verifier::default(),
+    )
+    .unwrap();
     let secrets = [keys(1).signing.to_seed().to_vec(), keys(1).sealing.to_bytes().to_vec()];
     for (at, call) in calls.iter().enumerate() {
         let input: Input = borsh::from_slice(&call.input).unwrap();

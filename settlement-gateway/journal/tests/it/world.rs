@@ -20,7 +20,7 @@ use hundi_ledger::record::network::{Bank as NetworkBank, Definition, Network};
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
 use hundi_ledger::record::{Signed, VERSION, sign};
 use hundi_ledger::seal::{self, ContentKey, SealingSecret, content_key};
-use hundi_ledger::sign::SecretKey;
+use hundi_ledger::sign::{SecretKey, Verifier};
 use hundi_ledger::trust::Trust;
 use std::rc::Rc;
 
@@ -384,14 +384,18 @@ impl World {
     pub fn checkpoint(&self, wallet: &Wallet) -> Option<Checkpoint> {
         let mut trust = Trust::new(network());
         for number in [1, 2] {
-            trust.insert(trust.verify_certificate(certificate(BANK, number)).unwrap());
+            trust.insert(
+                trust
+                    .verify_certificate(certificate(BANK, number), &mut Verifier::default())
+                    .unwrap(),
+            );
         }
         let of_author = self.records.iter().filter_map(|item| match item {
             Item::Checkpoint(record) if record.author == wallet.author => Some(record.clone()),
             _ => None,
         });
         let newest = of_author.max_by_key(|record| record.number)?;
-        Some(Checkpoint::clone(&trust.verify_record(newest).unwrap()))
+        Some(Checkpoint::clone(&trust.verify_record(newest, &mut Verifier::default()).unwrap()))
     }
 
     /// Replay identity and all that the independent auditor checks.

@@ -65,9 +65,10 @@ impl Row {
         let payments: Vec<&Wave> = spreads.iter().flat_map(|one| &one.payments).collect();
         let proofs: Vec<&Wave> = spreads.iter().map(|one| &one.proof).collect();
         let sum = |pick: fn(&Spread) -> Traffic| {
-            spreads.iter().map(pick).fold((0, 0), |sum, it| {
-                (sum.0 + it.transmissions, sum.1 + it.bytes)
-            })
+            spreads
+                .iter()
+                .map(pick)
+                .fold((0, 0), |sum, it| (sum.0 + it.transmissions, sum.1 + it.bytes))
         };
         let (quiet, busy) = (sum(|one| one.quiet), sum(|one| one.busy));
         let (nodes, seeds) = (u64::from(setting.nodes), spreads.len() as u64);

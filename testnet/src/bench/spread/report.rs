@@ -3,7 +3,7 @@
 
 use super::figures::{Reach, Row};
 use crate::bench::drawing::{self, Line, Panel, Scale};
-use crate::bench::report::Expectation;
+use crate::bench::expectation::Expectation;
 use crate::sim::partitions::{Loss, Pattern};
 use crate::sim::spread::Links;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! and whether what must hold did.
 
 use crate::bench::drawing::{self, Panel, Scale};
-use crate::bench::report::Expectation;
+use crate::bench::expectation::Expectation;
 use crate::sim::{Cost, Run};
 use serde::Serialize;
 use serde_json::{Value, json};
