@@ -99,6 +99,7 @@ fn settings(quick: bool) -> Vec<(Case, Setting)> {
     };
     vec![
         (Case::Wifi, setting(200, Links::Wifi, Shape::Random, 10)),
+        (Case::Wifi, setting(200, Links::Wifi, Shape::Sparse, 10)),
         (Case::Wifi, setting(200, Links::Wifi, Shape::Grid, 10)),
         (Case::Ble, setting(1_000, Links::Ble, Shape::Random, 3)),
         (Case::Ble, setting(1_000, Links::Ble, Shape::Grid, 3)),

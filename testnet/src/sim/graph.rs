@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// Neighbours that a node has at most.
 const DEGREE_MAX: usize = 6;
-/// Links per hundred nodes of a random graph: half of what the degree allows, so that some nodes
-/// have one neighbour and some have six.
+/// Neighbours that a node of a random graph has at least.
+const DEGREE_MIN: usize = 3;
+/// Links per hundred nodes of a sparse graph: two thirds of what the degree allows.
 const LINKS_PERCENT: usize = 200;
 /// Draws for one link before the graph is taken as full.
 const DRAWS_MAX: usize = 64;
@@ -18,8 +19,10 @@ const DRAWS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// A random tree with random links added: short ways.
+    /// Three to six neighbours each, at random: short ways, and several of them.
     Random,
+    /// A random tree with random links added: a tenth of the nodes hang on one neighbour alone.
+    Sparse,
     /// A square grid, four neighbours each: the long ways of a village in which everybody hears
     /// only the houses next door.
     Grid,
@@ -35,7 +38,12 @@ impl Graph {
     pub(super) fn new(seed: u64, shape: Shape, nodes: u32) -> Self {
         let mut graph = Self { neighbours: vec![BTreeSet::new(); nodes as usize] };
         match shape {
-            Shape::Random => graph.grow(&mut Dice::new(seed, Purpose::Graph)),
+            Shape::Random => {
+                let mut dice = Dice::new(seed, Purpose::Graph);
+                graph.grow(&mut dice);
+                graph.thicken(&mut dice);
+            }
+            Shape::Sparse => graph.grow(&mut Dice::new(seed, Purpose::Graph)),
             Shape::Grid => graph.lay(nodes),
         }
         graph
@@ -54,6 +62,18 @@ impl Graph {
             let one = dice.below(nodes as u64) as usize;
             links += usize::from(self.link(one, dice.below(nodes as u64) as usize));
             draws += 1;
+        }
+    }
+
+    /// Gives every node as many neighbours as it has at least, where others have room.
+    fn thicken(&mut self, dice: &mut Dice) {
+        let nodes = self.neighbours.len();
+        for node in 0..nodes {
+            for _ in 0..DRAWS_MAX {
+                if self.neighbours[node].len() < DEGREE_MIN {
+                    self.link(node, dice.below(nodes as u64) as usize);
+                }
+            }
         }
     }
 

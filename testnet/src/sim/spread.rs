@@ -239,15 +239,15 @@ impl Experiment {
 
     /// The cheat's two phones pay at the same moment.
     fn double_spend(&mut self) -> Result<Wave> {
-        for phone in self.cheats {
-            // In a village the copy waits until somebody comes by.
-            let mut payee = self.beside(phone);
-            for _ in 0..60 {
-                if payee.is_none() {
-                    self.world.pass(10_000);
-                    payee = self.beside(phone);
-                }
+        // In a village the two wait until somebody comes by each of them, at one moment.
+        let mut payees = self.cheats.map(|phone| self.beside(phone));
+        for _ in 0..360 {
+            if payees.iter().any(Option::is_none) {
+                self.world.pass(10_000);
+                payees = self.cheats.map(|phone| self.beside(phone));
             }
+        }
+        for (phone, payee) in self.cheats.into_iter().zip(payees) {
             self.world.ask(payee.context("nobody comes by")?, phone, MINOR);
         }
         let shown = self.world.read_requests();

@@ -14,6 +14,8 @@ const CURVE: [u64; 13] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99, 100];
 pub struct Reach {
     /// How often it was measured.
     pub waves: u64,
+    /// How often it was given up before everybody had it.
+    pub unfinished: u64,
     /// Milliseconds until 50, 90, 99 and 100 percent of the nodes had it: half of the waves were
     /// not slower. None where a wave never came so far.
     pub p50_ms: [Option<u64>; 4],
@@ -32,6 +34,7 @@ impl Reach {
         let curve = CURVE.into_iter().filter_map(|it| Some((at(it)?.p50, it))).collect();
         Self {
             waves: waves.len() as u64,
+            unfinished: waves.iter().filter(|wave| wave.until(100).is_none()).count() as u64,
             p50_ms: PARTS.map(|part| at(part).map(|it| it.p50)),
             p95_ms: PARTS.map(|part| at(part).map(|it| it.p95)),
             curve,
