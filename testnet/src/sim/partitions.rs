@@ -185,7 +185,10 @@ impl Mesh {
                 return Ok(());
             }
         }
-        anyhow::bail!("the bank has not decided everything after {SETTLES_MINUTES} minutes")
+        let open = self.accepted.iter().map(|(id, _)| *id).find(|id| self.outcome(id).is_none());
+        let bank = self.world.hosts[0].bank.as_ref().context("a bank")?;
+        let standing = open.and_then(|id| bank.entry(&id)).map(|entry| entry.standing);
+        anyhow::bail!("after {SETTLES_MINUTES} minutes the bank holds {open:?} as {standing:?}")
     }
 
     fn outcome(&self, id: &Hash) -> Option<Outcome> {

@@ -10,4 +10,5 @@ mod frames;
 mod kill;
 mod power_cut;
 mod sim;
+mod spread;
 mod sync_peer;
