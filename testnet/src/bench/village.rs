@@ -111,7 +111,7 @@ fn scenario(seed: u64, nodes: u32, minutes: u32) -> Result<Scenario> {
         "scope_bits": scope_bits, "heals": nodes <= HEALS_MAX,
         "radio": {
             "villages": villages, "village_m": 150, "range_m": 40, "loss_percent": 10,
-            "wifi_percent": 20, "scan_s": 20, "contact_s": 30, "links_max": 5,
+            "wifi_percent": 20, "scan_s": 45, "contact_s": 45, "links_max": 5,
         },
         "faults": counts, "adversaries": adversaries.collect::<Vec<_>>(),
     });

@@ -151,7 +151,7 @@ mod tests {
             assert!(degrees.max() <= Some(DEGREE_MAX));
             assert_eq!(
                 graph.links().count() * 2,
-                (0..nodes).map(|it| graph.around(it).len()).sum()
+                (0..nodes).map(|it| graph.around(it).len()).sum::<usize>()
             );
         }
         assert_eq!(Graph::new(1, Shape::Grid, 9).farthest(0), (8, 4));

@@ -58,6 +58,8 @@ pub struct Loss {
     pub bank_lost: u64,
     /// What payees accepted and were not paid.
     pub payees_lost: u64,
+    /// Payments that the bank had not decided after half an hour in reach of every payee.
+    pub undecided: u64,
 }
 
 impl Loss {
@@ -103,6 +105,8 @@ struct Mesh {
     payees: u32,
     /// Entries that honest payees accepted, with their sums.
     accepted: Vec<(Hash, u64)>,
+    /// How many of them the bank had not decided when claims began to end.
+    undecided: u64,
 }
 
 impl Mesh {
@@ -116,7 +120,7 @@ impl Mesh {
         let scenario = Scenario::of(seed, &Fixed { parts: Some(parts), ..Fixed::default() })?;
         let mut world = World::staged(seed, &scenario)?;
         world.introduce_everybody();
-        let mut mesh = Self { world, places, payees, accepted: Vec::new() };
+        let mut mesh = Self { world, places, payees, accepted: Vec::new(), undecided: 0 };
         let original = mesh.cheat(0);
         for place in 0..places {
             if place > 0 {
@@ -181,14 +185,13 @@ impl Mesh {
         for _ in 0..SETTLES_MINUTES {
             self.world.pass(60_000);
             self.world.still_holds()?;
-            if self.accepted.iter().all(|(id, _)| self.outcome(id).is_some()) {
+            let open = self.accepted.iter().filter(|(id, _)| self.outcome(id).is_none());
+            self.undecided = open.count() as u64;
+            if self.undecided == 0 {
                 return Ok(());
             }
         }
-        let open = self.accepted.iter().map(|(id, _)| *id).find(|id| self.outcome(id).is_none());
-        let bank = self.world.hosts[0].bank.as_ref().context("a bank")?;
-        let standing = open.and_then(|id| bank.entry(&id)).map(|entry| entry.standing);
-        anyhow::bail!("after {SETTLES_MINUTES} minutes the bank holds {open:?} as {standing:?}")
+        Ok(())
     }
 
     fn outcome(&self, id: &Hash) -> Option<Outcome> {
@@ -219,6 +222,7 @@ impl Mesh {
             paid: sum(true),
             bank_lost: u64::try_from(bank_lost)?,
             payees_lost: sum(false),
+            undecided: self.undecided,
         })
     }
 }

@@ -16,11 +16,9 @@ fn setting(links: Links, shape: Shape) -> Setting {
 
 #[test]
 fn news_reaches_everybody_over_links_that_stand() {
-    for (links, shape) in [
-        (Links::Wifi, Shape::Random),
-        (Links::Wifi, Shape::Sparse),
-        (Links::Ble, Shape::Grid),
-    ] {
+    for (links, shape) in
+        [(Links::Wifi, Shape::Random), (Links::Wifi, Shape::Sparse), (Links::Ble, Shape::Grid)]
+    {
         let spread = spread::run(1, &setting(links, shape)).unwrap();
         let payment = &spread.payments[0];
         assert_eq!(payment.nodes, u64::from(NODES));

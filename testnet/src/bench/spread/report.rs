@@ -58,6 +58,8 @@ impl Report {
         self.expectations.push(Expectation::at_most(bank, loss.bank_lost, loss.bank_bound()));
         let payees = format!("{name}: payees lost, minor units");
         self.expectations.push(Expectation::at_most(payees, loss.payees_lost, loss.payees_bound()));
+        let undecided = format!("{name}: payments that the bank did not get to decide");
+        self.expectations.push(Expectation::at_most(undecided, loss.undecided, 0));
         let unexplained = format!("{name}: sums that do not add up");
         let wrong = u64::from(!loss.is_within_bounds());
         self.expectations.push(Expectation::at_most(unexplained, wrong, 0));
