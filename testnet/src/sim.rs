@@ -20,8 +20,10 @@ mod disk;
 mod event;
 pub mod fault;
 mod gateway;
+pub mod graph;
 mod identity;
 mod movement;
+pub mod partitions;
 mod people;
 mod radio;
 mod random;
@@ -32,10 +34,13 @@ pub mod scenario;
 mod schedule;
 mod setup;
 pub mod shrink;
+pub mod spread;
+mod stage;
 mod trace;
 mod witness;
 mod world;
 
+use crate::bench::measure::thread_ns;
 use anyhow::Result;
 use canary::Bug;
 use coverage::Coverage;
@@ -130,9 +135,47 @@ pub fn witnessed(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<
     Ok((finish(world), facts))
 }
 
+/// What a run cost, nanoseconds of this thread's processor time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Making the world: banks, keys, enrolment.
+    pub morning_ns: u64,
+    /// The minutes that the scenario asks for.
+    pub storm_ns: u64,
+    /// The calm after them and the end of all claims, where the scenario heals, and the audit.
+    pub after_ns: u64,
+}
+
+/// Runs one seed of one scenario, and says what each part of it cost.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_measured(seed: u64, scenario: &Scenario) -> Result<(Run, Cost)> {
+    let from = thread_ns();
+    let mut world = World::new(seed, scenario.clone(), None)?;
+    let made = thread_ns();
+    storm(&mut world);
+    let stormed = thread_ns();
+    heal(&mut world);
+    let cost = Cost {
+        morning_ns: made.saturating_sub(from),
+        storm_ns: stormed.saturating_sub(made),
+        after_ns: thread_ns().saturating_sub(stormed),
+    };
+    Ok((finish(world), cost))
+}
+
 /// Lets a world live: the storm, the calm after it, the end of all claims. Then it is audited.
 fn live(world: &mut World) -> Facts {
+    storm(world);
+    heal(world)
+}
+
+fn storm(world: &mut World) {
     world.run_until(u64::from(world.scenario.minutes) * 60_000);
+}
+
+fn heal(world: &mut World) -> Facts {
     let acts: [fn(&mut World); 2] = [World::calm_down, World::end_claims];
     for act in acts {
         if world.scenario.heals && world.violation.is_none() && !world.stopped {

@@ -13,7 +13,7 @@ use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
 use hundi_journal::input::{Input, Keys};
 use hundi_journal::output::Notification;
-use hundi_ledger::id::BankNumber;
+use hundi_ledger::id::{AuthorId, BankNumber, Serial};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Key;
@@ -204,6 +204,22 @@ impl Host {
     /// The newest record of every kind, certificates first.
     pub(super) fn records(&self) -> Vec<Vec<u8>> {
         self.journal.records.values().cloned().collect()
+    }
+
+    /// The certificates of all banks that this one has installed: its own.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let all =
+            Key::Certificate(BankNumber(0), 0)..=Key::Certificate(BankNumber(u16::MAX), u16::MAX);
+        self.journal.records.range(all).map(|(_, record)| record.clone())
+    }
+
+    /// The newest records about one author.
+    pub(super) fn records_about(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        let grants = Key::Grant(*author, Serial(0))..=Key::Grant(*author, Serial(u16::MAX));
+        let grants = self.journal.records.range(grants).map(|(_, record)| record);
+        let others = [Key::Checkpoint(*author), Key::Freeze(*author), Key::Proof(*author)];
+        let others = others.iter().filter_map(|key| self.journal.records.get(key));
+        grants.chain(others).cloned().collect()
     }
 
     /// All events that are durable or on their way.

@@ -294,6 +294,8 @@ impl World {
                 twice if twice >= 95 => 2,
                 _ => 1,
             };
+            self.counters.gossips += copies.max(1);
+            self.counters.gossip_bytes += copies.max(1) * bytes.len() as u64;
             for _ in 0..copies {
                 let wait_ms = latency_ms + dice.between(0, 400);
                 let event = Event::Gossip { link: id, end, bytes: bytes.to_vec() };

@@ -29,6 +29,10 @@ pub struct Counters {
     pub frames: u64,
     /// As above.
     pub bytes: u64,
+    /// Copies of items gossiped from one node to another, lost ones included, and the bytes in them.
+    pub gossips: u64,
+    /// As above.
+    pub gossip_bytes: u64,
     /// Inputs refused by a bank that had stopped for a fault.
     pub stopped: u64,
     /// Minutes until all was settled once faults had stopped.
@@ -52,6 +56,8 @@ impl Counters {
         self.contacts += other.contacts;
         self.frames += other.frames;
         self.bytes += other.bytes;
+        self.gossips += other.gossips;
+        self.gossip_bytes += other.gossip_bytes;
         self.stopped += other.stopped;
         self.calm_minutes = self.calm_minutes.max(other.calm_minutes);
         self.events += other.events;

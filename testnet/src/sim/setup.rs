@@ -25,8 +25,6 @@ use hundi_journal::account::CustomerId;
 use hundi_journal::input::{Input, Operation, OperationKind};
 use hundi_ledger::id::BankNumber;
 use hundi_ledger::money::{Amount, Currency};
-use hundi_ledger::record::item::{Item, Subject};
-use hundi_ledger::replica::Key;
 use hundi_ledger::sign::Verifier;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +61,7 @@ impl World {
             canary,
             verifier: Rc::new(RefCell::new(Verifier::remembering())),
             witness: Witness::new(network.encode()),
+            stage: None,
             watch: None,
             differs: None,
             stopped: false,
@@ -193,16 +192,10 @@ impl World {
     /// What a customer gets at the counter: all certificates, and the own grants.
     fn hand_records(&mut self, node: u32) {
         let me = self.nodes[node as usize].device.identity.map(|it| it.author());
-        let network = self.network.id();
         let mut items = Vec::new();
         for host in &self.hosts {
-            items.extend(host.records().into_iter().filter(|record| {
-                let Ok(item) = Item::decode(&network, record) else { return false };
-                match item.subject() {
-                    Subject::Bank(_) => matches!(Key::of(&item), Key::Certificate(..)),
-                    Subject::Author(author) => Some(author) == me,
-                }
-            }));
+            items.extend(host.certificates());
+            items.extend(me.into_iter().flat_map(|me| host.records_about(&me)));
         }
         self.command(node, Command::Publish { items }, Wish::Else);
     }

@@ -16,6 +16,7 @@ use super::replay::Watch;
 use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
+use super::stage::Stage;
 use super::trace::Trace;
 use super::witness::Witness;
 use super::{Invariant, Violation};
@@ -31,6 +32,8 @@ pub(super) enum Phase {
     Setup,
     /// People, faults and adversaries.
     Storm,
+    /// An experiment says who meets whom and who pays whom; nothing fails by itself.
+    Staged,
     /// Nothing fails any more, nobody schemes, everybody can be reached.
     Calm,
 }
@@ -97,6 +100,8 @@ pub(super) struct World {
     pub(super) verifier: SharedVerifier,
     /// What the auditor is to judge.
     pub(super) witness: Witness,
+    /// What an experiment has arranged and watches, in a run that is one.
+    pub(super) stage: Option<Stage>,
     /// Who follows the run, the first event that was not as it should be, and whether to stop.
     pub(super) watch: Option<Watch>,
     pub(super) differs: Option<u64>,
@@ -259,6 +264,7 @@ impl World {
         if let Some(bank) = self.node(node).site {
             self.gather(node, bank, &event, item);
         }
+        self.watched_by_stage(node, &event);
         self.told(node, &event);
     }
 

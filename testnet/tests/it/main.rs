@@ -11,4 +11,5 @@ mod frames;
 mod kill;
 mod power_cut;
 mod sim;
+mod spread;
 mod sync_peer;

@@ -82,6 +82,22 @@ fn a_clone_that_spends_twice_is_proven_everywhere_and_stops() {
 }
 
 #[test]
+fn a_proof_made_from_gossip_is_gossiped_itself() {
+    let mut world = World::new();
+    let (cheat, middle, witness) = (world.add(1, 10_000), world.add(2, 0), world.add(3, 0));
+    world.connect(middle, witness, Over::Gossip);
+    let link = world.connect(cheat, middle, Over::Link);
+    world.run();
+    world.cut(link);
+    for mark in [7, 8] {
+        world.gossip_to(middle, &chain(&world, 1, 1, mark)[0]);
+    }
+    assert!(world.holds_proof(middle, &author(1)));
+    world.run();
+    assert!(world.holds_proof(witness, &author(1)), "without either entry, and at once");
+}
+
+#[test]
 fn a_payee_that_knows_of_the_contradiction_refuses_for_good() {
     let mut world = World::new();
     let first = world.add(1, 10_000);
