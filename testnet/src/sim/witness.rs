@@ -193,8 +193,7 @@ impl World {
         }
     }
 
-    /// An item leaves a node. Banks' records are noted where they are signed, receipts of others
-    /// where they arrive.
+    /// An item leaves a node. Banks' records are noted where they are signed.
     pub(super) fn witness_item(&mut self, node: u32, item: &[u8]) {
         let at = &self.nodes[node as usize];
         let me = at.device.identity.filter(|_| at.is_honest());
@@ -206,7 +205,7 @@ impl World {
             // The author stands behind tag, version and kind; a signer behind tag and version.
             Some(&ITEM_ENTRY) => self.witness.aired(item, by_me(3)),
             Some(&ITEM_PROOF) => self.witness.aired(item, false),
-            Some(&ITEM_RECEIPT) if by_me(2) => self.witness.aired(item, true),
+            Some(&ITEM_RECEIPT) => self.witness.aired(item, by_me(2)),
             _ => {}
         }
     }

@@ -10,6 +10,7 @@ mod demo;
 mod frames;
 mod kill;
 mod power_cut;
+mod seeds;
 mod sim;
 mod spread;
 mod sync_peer;

@@ -29,12 +29,23 @@ impl Witness {
         let (engine, disk) = (node.device.engine.as_ref()?, &node.device.disk);
         let replica = engine.replica();
         let (mut core, mut cache) = (Vec::new(), Vec::new());
-        let cached: BTreeSet<Key> = replica.cached().map(|(key, _)| key).collect();
+        let mut entries = BTreeSet::new();
+        if whole {
+            replica.for_each_author(disk, |id, author| {
+                entries.extend(author.entries().map(|claim| Key::Entry(*id, claim.id)));
+            });
+        }
         let keys = if whole { engine.keys(disk) } else { Vec::new() };
         for key in keys {
             let Some(bytes) = disk.item(&key) else { continue };
             let item = self.facts.items.note(&bytes);
-            if cached.contains(&key) { cache.push(item) } else { core.push(item) }
+            let in_core = match key {
+                // A wallet keeps open payments of its own even where its replica holds them no more.
+                Key::Entry(..) => entries.contains(&key),
+                Key::Receipt(..) => false,
+                _ => true,
+            };
+            if in_core { core.push(item) } else { cache.push(item) }
         }
         let mut receipts: BTreeMap<_, u64> = BTreeMap::new();
         for (signer, _) in replica.receipts() {
