@@ -16,11 +16,8 @@ impl World {
     pub(in super::super) fn witness_moment(&mut self, quiet: bool) {
         let honest = || (0..).zip(&self.nodes).filter(|(_, node)| node.is_honest());
         let stride = honest().count().div_ceil(WHOLE_NODES_MAX);
-        // Where a bank has contradicted itself the auditor's join and ours differ in some runs, and which of
-        // them errs is not known yet: then only the digests are compared.
-        let whole = self.truth.contradicting.is_empty();
         let nodes = honest().enumerate().filter_map(|(at, (number, node))| {
-            self.witness.node(number, node, whole && at.is_multiple_of(stride))
+            self.witness.node(number, node, at.is_multiple_of(stride))
         });
         let nodes = nodes.collect();
         self.witness.facts.moments.push(Moment { quiet, nodes });
@@ -30,17 +27,17 @@ impl World {
 impl Witness {
     fn node(&mut self, number: u32, node: &Node, whole: bool) -> Option<NodeFacts> {
         let (engine, disk) = (node.device.engine.as_ref()?, &node.device.disk);
-        let replica = engine.replica();
+        let (replica, shelf) = (engine.replica(), engine.view(disk));
         let (mut core, mut cache) = (Vec::new(), Vec::new());
         let mut entries = BTreeSet::new();
         if whole {
-            replica.for_each_author(disk, |id, author| {
+            replica.for_each_author(&shelf, |id, author| {
                 entries.extend(author.entries().map(|claim| Key::Entry(*id, claim.id)));
             });
         }
         let keys = if whole { engine.keys(disk) } else { Vec::new() };
         for key in keys {
-            let Some(bytes) = disk.item(&key) else { continue };
+            let Some(bytes) = shelf.item(&key) else { continue };
             let item = self.facts.items.note(&bytes);
             let in_core = match key {
                 // A wallet keeps open payments of its own even where its replica holds them no more.
