@@ -28,8 +28,11 @@ pub mod world;
 
 use crate::demo::Progress;
 use crate::process::check_interrupted;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use report::Report;
+use serde_json::Value;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::Instant;
 use thiserror::Error;
 
@@ -59,6 +62,35 @@ pub struct Options {
     pub quick: bool,
     /// What to run.
     pub cases: Vec<Case>,
+}
+
+/// Where what a bench came to goes.
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// Print exactly one JSON object on standard output instead of the tables.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the curves into this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Write the tables into this file as a page of documentation, with the plot if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+/// What a bench came to; displayed, it is tables for people.
+pub trait Outcome: Display {
+    /// Whether every expectation held.
+    fn held(&self) -> bool;
+
+    /// One object for programs.
+    fn to_json(&self) -> Value;
+
+    /// The curves.
+    fn to_svg(&self) -> String;
+
+    /// A page of documentation, with the curves if they are in a file beside it.
+    fn to_markdown(&self, plot: Option<&str>) -> String;
 }
 
 /// Why there is nothing to judge.

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use hundi_testnet::bench::spread::SpreadArgs;
 use hundi_testnet::bench::village::VillageArgs;
-use hundi_testnet::bench::{self, BenchError, Case};
+use hundi_testnet::bench::{self, BenchError, Case, Outcome, OutputArgs};
 use hundi_testnet::chaos::{self, Until};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::power_cut::writer::{Hold, WriterOptions, write_until_stopped};
@@ -16,6 +16,7 @@ use hundi_testnet::sim::command::{SimArgs, SimError, follow, sim};
 use hundi_testnet::sync_peer;
 use peak_alloc::PeakAlloc;
 use serde_json::Value;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -102,9 +103,6 @@ enum Bench {
 
 #[derive(Debug, Args)]
 struct SyncArgs {
-    /// Print exactly one JSON object on standard output instead of the table.
-    #[arg(long)]
-    json: bool,
     /// Differences that every case is measured with; 100 unless --quick.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
@@ -117,12 +115,8 @@ struct SyncArgs {
     /// Only these cases.
     #[arg(long, value_name = "CASES", value_delimiter = ',', value_enum)]
     only: Vec<Case>,
-    /// Draw how the cost grows into this file, as SVG. Needs the case growth.
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
-    /// Write the tables into this file as a page of documentation, with the plot if there is one.
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -204,8 +198,12 @@ fn main() -> ExitCode {
     match command {
         Command::Demo(args) => demo(args),
         Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
-        Command::Bench { bench: Bench::Village(args) } => bench_village(&args),
-        Command::Bench { bench: Bench::Spread(args) } => bench_spread(&args),
+        Command::Bench { bench: Bench::Village(args) } => {
+            end_bench(bench::village::run(&args), &args.output)
+        }
+        Command::Bench { bench: Bench::Spread(args) } => {
+            end_bench(bench::spread::run(&args), &args.output)
+        }
         Command::Chaos(args) => chaos(&args),
         Command::PowerCut(args) => power_cut(&args),
         Command::StoreWriter(args) => store_writer(args),
@@ -218,7 +216,7 @@ fn chaos(args: &ChaosArgs) -> ExitCode {
     let kills = Until::Kills(args.kills.unwrap_or(KILLS));
     let until = args.minutes.map_or(kills, |it| Until::Elapsed(Duration::from_secs(it * 60)));
     match chaos::run(&chaos::Options { seed: args.seed, until }) {
-        Ok(report) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Ok(report) => finish(args.json, &report.to_json(), &report, report.held()),
         Err(error) => lacks(&error),
     }
 }
@@ -227,7 +225,7 @@ fn power_cut(args: &PowerCutArgs) -> ExitCode {
     let options =
         power_cut::Options { cuts: args.cuts, seed: args.seed, barrier: !args.without_barrier };
     match power_cut::run(&options) {
-        Ok(report) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Ok(report) => finish(args.json, &report.to_json(), &report, report.held()),
         Err(error) => lacks(&error),
     }
 }
@@ -241,7 +239,7 @@ fn store_writer(args: StoreWriterArgs) -> ExitCode {
 }
 
 /// Prints a report, and says with the status whether it held.
-fn finish(as_json: bool, json: &Value, text: &str, held: bool) -> ExitCode {
+fn finish(as_json: bool, json: &Value, text: &dyn Display, held: bool) -> ExitCode {
     if as_json {
         println!("{json}");
     } else {
@@ -260,7 +258,7 @@ fn lacks(error: &anyhow::Error) -> ExitCode {
 fn simulate(args: &SimArgs) -> ExitCode {
     let outcome = match follow(args) {
         None => sim(args).map(|outcome| {
-            let text = if args.json { outcome.to_json().to_string() } else { outcome.to_text() };
+            let text = if args.json { outcome.to_json().to_string() } else { outcome.to_string() };
             (text, outcome.held())
         }),
         Some(followed) => followed.map(|(value, same)| (format!("{value:#}"), same)),
@@ -305,7 +303,7 @@ fn demo(args: DemoArgs) -> ExitCode {
                 println!("{}", report.to_json());
                 eprint!("{}", demo.afterwards);
             } else {
-                println!("{}{}", report.to_text(), demo.afterwards);
+                println!("{report}{}", demo.afterwards);
             }
             if report.held() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
         }
@@ -319,23 +317,28 @@ fn demo(args: DemoArgs) -> ExitCode {
     }
 }
 
-/// Writes what people asked to have in files: a plot, and a page that shows the plot beside it.
-fn write_files(
-    plot: Option<&Path>,
-    markdown: Option<&Path>,
-    draw: impl FnOnce() -> String,
-    page: impl FnOnce(Option<&str>) -> String,
-) -> anyhow::Result<()> {
+/// Prints what a bench came to, after it has written what people asked to have in files: a plot,
+/// and a page that shows the plot beside it.
+fn end_bench(
+    done: Result<impl Outcome, BenchError>,
+    OutputArgs { json, plot, markdown }: &OutputArgs,
+) -> ExitCode {
+    let report = match done {
+        Ok(report) => report,
+        Err(error) => return no_bench(&error),
+    };
     let write = |file: &Path, text: String| {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
     };
-    if let Some(file) = plot {
-        write(file, draw())?;
+    let plotted = plot.as_ref().map_or(Ok(()), |file| write(file, report.to_svg()));
+    let written = plotted.and_then(|()| {
+        let name = plot.as_ref().and_then(|file| file.file_name()?.to_str());
+        markdown.as_ref().map_or(Ok(()), |file| write(file, report.to_markdown(name)))
+    });
+    match written {
+        Ok(()) => finish(*json, &report.to_json(), &report, report.held()),
+        Err(error) => lacks(&error),
     }
-    if let Some(file) = markdown {
-        write(file, page(plot.and_then(Path::file_name).and_then(|name| name.to_str())))?;
-    }
-    Ok(())
 }
 
 /// There is nothing of a bench to judge, and why.
@@ -347,32 +350,6 @@ fn no_bench(error: &BenchError) -> ExitCode {
     })
 }
 
-fn bench_village(args: &VillageArgs) -> ExitCode {
-    let report = match bench::village::run(args) {
-        Ok(report) => report,
-        Err(error) => return no_bench(&error),
-    };
-    let (plot, page) = (args.plot.as_deref(), args.markdown.as_deref());
-    let written = write_files(plot, page, || report.to_svg(), |plot| report.to_markdown(plot));
-    match written {
-        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
-        Err(error) => lacks(&error),
-    }
-}
-
-fn bench_spread(args: &SpreadArgs) -> ExitCode {
-    let report = match bench::spread::run(args) {
-        Ok(report) => report,
-        Err(error) => return no_bench(&error),
-    };
-    let (plot, page) = (args.plot.as_deref(), args.markdown.as_deref());
-    let written = write_files(plot, page, || report.to_svg(), |plot| report.to_markdown(plot));
-    match written {
-        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
-        Err(error) => lacks(&error),
-    }
-}
-
 fn bench_sync(args: SyncArgs) -> ExitCode {
     let all = || vec![Case::Sets, Case::Villages, Case::Contacts, Case::Growth, Case::Disk];
     let (seeds, authors) = if args.quick { (3, 2_000) } else { (100, 100_000) };
@@ -382,20 +359,11 @@ fn bench_sync(args: SyncArgs) -> ExitCode {
         quick: args.quick,
         cases: if args.only.is_empty() { all() } else { args.only.clone() },
     };
-    if args.plot.is_some() && !options.cases.contains(&Case::Growth) {
+    if args.output.plot.is_some() && !options.cases.contains(&Case::Growth) {
         eprintln!("hundi-testnet: --plot draws the case growth, which --only leaves out");
         return ExitCode::from(EXIT_USAGE);
     }
-    let report = match bench::run(&options) {
-        Ok(report) => report,
-        Err(error) => return no_bench(&error),
-    };
-    let draw = || bench::plot::svg(&report.rows);
-    let page = |plot: Option<&str>| report.to_markdown(plot);
-    match write_files(args.plot.as_deref(), args.markdown.as_deref(), draw, page) {
-        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
-        Err(error) => lacks(&error),
-    }
+    end_bench(bench::run(&options), &args.output)
 }
 
 /// An interrupt or termination signal makes everything that waits give up; what was started is

@@ -65,8 +65,6 @@ pub enum Invariant {
     Conservation,
     /// I5: an entry settles at most once, and nobody is told otherwise.
     ExactlyOnce,
-    /// What a cheat costs a bank is bounded by the loss rule.
-    LossBound,
     /// I6: two headers that contradict each other end as a proof everywhere.
     Evidence,
     /// I7: nobody honest is accused, and nothing leaves before it is durable.
@@ -77,7 +75,8 @@ pub enum Invariant {
     Durable,
     /// A part under test kept its contract with its driver.
     Contract,
-    /// The loss rule: who is paid, from what, in which order, and when reserves return.
+    /// The loss rule: who is paid, from what, in which order, when reserves return, and what a cheat
+    /// may cost.
     LossRule,
     /// What a bank signs verifies, has one content, and says what its books say.
     BankRecords,
@@ -156,7 +155,7 @@ pub fn run_measured(seed: u64, scenario: &Scenario) -> Result<(Run, Cost)> {
     let made = thread_ns();
     storm(&mut world);
     let stormed = thread_ns();
-    heal(&mut world);
+    end(&mut world);
     let cost = Cost {
         morning_ns: made.saturating_sub(from),
         storm_ns: stormed.saturating_sub(made),
@@ -165,17 +164,18 @@ pub fn run_measured(seed: u64, scenario: &Scenario) -> Result<(Run, Cost)> {
     Ok((finish(world), cost))
 }
 
-/// Lets a world live: the storm, the calm after it, the end of all claims. Then it is audited.
+/// Lets a world live to its end.
 fn live(world: &mut World) -> Facts {
     storm(world);
-    heal(world)
+    end(world)
 }
 
 fn storm(world: &mut World) {
     world.run_until(u64::from(world.scenario.minutes) * 60_000);
 }
 
-fn heal(world: &mut World) -> Facts {
+/// The calm after the storm and the end of all claims, where the scenario heals, and the audit.
+fn end(world: &mut World) -> Facts {
     let acts: [fn(&mut World); 2] = [World::calm_down, World::end_claims];
     for act in acts {
         if world.scenario.heals && world.violation.is_none() && !world.stopped {

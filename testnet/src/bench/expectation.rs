@@ -1,7 +1,7 @@
 //! What a bench expects of its figures, and whether it held.
 
 use serde::Serialize;
-use std::fmt::Write as _;
+use std::fmt;
 
 /// One expectation.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +28,7 @@ impl Expectation {
     }
 
     /// What did not hold, and how many did.
-    pub fn write_all(all: &[Self], out: &mut String) -> std::fmt::Result {
+    pub fn write_all(all: &[Self], out: &mut impl fmt::Write) -> fmt::Result {
         let failed: Vec<&Self> = all.iter().filter(|one| !one.held).collect();
         for one in &failed {
             writeln!(

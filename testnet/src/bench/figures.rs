@@ -4,7 +4,7 @@
 
 use super::measure::{Sample, Spread};
 use serde_json::{Map, Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// The figures of one protocol in one row, over all seeds.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,7 @@ impl Figures {
         }
     }
 
-    pub(super) fn write(&self, out: &mut String, name: &str) -> std::fmt::Result {
+    pub(super) fn write(&self, out: &mut impl fmt::Write, name: &str) -> fmt::Result {
         let [up, down, _] = self.metadata;
         let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| thousandths(ratio.p50, 3));
         let trips = |halves: u64| thousandths(halves * 500, 1);

@@ -1,15 +1,15 @@
 //! What a bench came to: tables for people, one JSON object for programs, and whether what must
 //! hold did.
 
-use super::Options;
 use super::contact::Opening;
 use super::difference::{Mix, Placement};
 use super::disk::Disk;
 use super::expectation::Expectation;
 use super::figures::Figures;
+use super::{Options, Outcome, plot};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// What a contact may cost where nothing differs, bytes, both directions together.
 const EQUAL_BYTES_MAX: u64 = 16;
@@ -195,11 +195,6 @@ impl Report {
         }
     }
 
-    /// Whether every expectation held.
-    pub fn held(&self) -> bool {
-        self.expectations.iter().all(|one| one.held)
-    }
-
     pub(super) fn at_most(&mut self, name: String, measured: u64, limit: u64) {
         self.expectations.push(Expectation::at_most(name, measured, limit));
     }
@@ -258,8 +253,27 @@ impl Report {
         }
     }
 
-    /// One object for programs.
-    pub fn to_json(&self) -> Value {
+    fn write_expectations(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out)?;
+        for one in self.expectations.iter().filter(|one| !one.held) {
+            writeln!(out, "NOT HELD: {}: {}, at most {}", one.name, one.measured, one.limit)?;
+        }
+        let failed = self.expectations.iter().filter(|one| !one.held).count();
+        let (all, seconds) = (self.expectations.len(), self.elapsed_ms / 1_000);
+        if failed == 0 {
+            writeln!(out, "All {all} expectations held, in {seconds} s.")
+        } else {
+            writeln!(out, "{failed} of {all} expectations did not hold, in {seconds} s.")
+        }
+    }
+}
+
+impl Outcome for Report {
+    fn held(&self) -> bool {
+        self.expectations.iter().all(|one| one.held)
+    }
+
+    fn to_json(&self) -> Value {
         json!({
             "ok": self.held(),
             "seeds": self.seeds,
@@ -273,18 +287,11 @@ impl Report {
         })
     }
 
-    /// Tables for people.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        match self.write(&mut text) {
-            Ok(()) => text,
-            // Writing to a string does not fail.
-            Err(error) => error.to_string(),
-        }
+    fn to_svg(&self) -> String {
+        plot::svg(&self.rows)
     }
 
-    /// A page of documentation: the tables, with the plot if it is beside the page.
-    pub fn to_markdown(&self, plot: Option<&str>) -> String {
+    fn to_markdown(&self, plot: Option<&str>) -> String {
         let picture = plot.map_or_else(String::new, |file| {
             format!("![metadata and time, as the set and the difference grow]({file})\n\n")
         });
@@ -292,11 +299,14 @@ impl Report {
             "# What a sync session costs\n\n\
              Written by `hundi-testnet bench sync`; [for testers](testers.md#the-sync-bench) says \
              how it measures and how to read it.\n\n{picture}```text{}```\n",
-            self.to_text()
+            self
         )
     }
+}
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
+/// Tables for people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut case = "";
         for row in &self.rows {
             if row.case != case {
@@ -337,20 +347,6 @@ impl Report {
             disk.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))?;
         }
         self.write_expectations(out)
-    }
-
-    fn write_expectations(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out)?;
-        for one in self.expectations.iter().filter(|one| !one.held) {
-            writeln!(out, "NOT HELD: {}: {}, at most {}", one.name, one.measured, one.limit)?;
-        }
-        let failed = self.expectations.iter().filter(|one| !one.held).count();
-        let (all, seconds) = (self.expectations.len(), self.elapsed_ms / 1_000);
-        if failed == 0 {
-            writeln!(out, "All {all} expectations held, in {seconds} s.")
-        } else {
-            writeln!(out, "{failed} of {all} expectations did not hold, in {seconds} s.")
-        }
     }
 }
 

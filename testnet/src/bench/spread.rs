@@ -7,7 +7,7 @@ mod report;
 pub use figures::{Reach, Row};
 pub use report::Report;
 
-use super::BenchError;
+use super::{BenchError, OutputArgs};
 use crate::demo::Progress;
 use crate::process::check_interrupted;
 use crate::sim::graph::Shape;
@@ -15,7 +15,6 @@ use crate::sim::partitions::{self, Loss, Pattern};
 use crate::sim::spread::{self, Links, Setting, Spread};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Places that hear nothing of each other.
@@ -41,9 +40,6 @@ pub enum Case {
 /// Options of the bench.
 #[derive(Clone, Debug, Args)]
 pub struct SpreadArgs {
-    /// Print exactly one JSON object on standard output instead of the tables.
-    #[arg(long)]
-    pub json: bool,
     /// Seeds of every row; the rows of 1,000 phones take a fifth of them.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub seeds: u64,
@@ -53,12 +49,9 @@ pub struct SpreadArgs {
     /// Only these cases.
     #[arg(long, value_name = "CASES", value_delimiter = ',', value_enum)]
     pub only: Vec<Case>,
-    /// Draw the curves into this file, as SVG.
-    #[arg(long, value_name = "FILE")]
-    pub plot: Option<PathBuf>,
-    /// Write the tables into this file as a page of documentation, with the plot if there is one.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Measures everything that the options name.

@@ -5,7 +5,7 @@ mod report;
 
 pub use report::{Report, Row};
 
-use super::BenchError;
+use super::{BenchError, OutputArgs};
 use crate::demo::Progress;
 use crate::process::check_interrupted;
 use crate::sim;
@@ -16,7 +16,6 @@ use anyhow::Result;
 use clap::Args;
 use peak_alloc::PeakAlloc;
 use serde_json::{Map, json};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Phones of one village.
@@ -33,9 +32,6 @@ const HEALS_MAX: u32 = 200;
 /// Options of the bench.
 #[derive(Clone, Debug, Args)]
 pub struct VillageArgs {
-    /// Print exactly one JSON object on standard output instead of the table.
-    #[arg(long)]
-    pub json: bool,
     /// Chooses the people, their ways, and what befalls them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -45,12 +41,9 @@ pub struct VillageArgs {
     /// Virtual minutes of each run; an hour up to 1,000 phones and fewer above unless said.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1_440))]
     pub minutes: Option<u32>,
-    /// Draw how the cost grows into this file, as SVG.
-    #[arg(long, value_name = "FILE")]
-    pub plot: Option<PathBuf>,
-    /// Write the table into this file as a page of documentation, with the plot if there is one.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Runs every size that the options name.

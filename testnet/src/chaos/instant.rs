@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,22 +66,23 @@ impl Histogram {
         });
         json!({ "idle": self.idle, "in_flight": rows.collect::<Vec<_>>() })
     }
+}
 
-    /// For people.
-    pub(super) fn to_text(&self) -> String {
-        let mut text = format!(
-            "{:<26}{:>16}{:>26}\n",
+/// For people.
+impl fmt::Display for Histogram {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "{:<26}{:>16}{:>26}",
             "KILLED AFTER SENDING", "before persist", "between persist and ack"
-        );
+        )?;
         let ends = ROWS_US.iter().map(|end| format!("until {end} us"));
         let last = format!("after {} us", ROWS_US[ROWS_US.len() - 1]);
         for (row, end) in self.rows.iter().zip(ends.chain([last])) {
             let Row { before_persist, before_acknowledgement } = row;
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{end:<26}{before_persist:>16}{before_acknowledgement:>26}");
+            writeln!(out, "{end:<26}{before_persist:>16}{before_acknowledgement:>26}")?;
         }
-        let _ = writeln!(text, "{:<26}{:>16}", "nothing was in flight", self.idle);
-        text
+        writeln!(out, "{:<26}{:>16}", "nothing was in flight", self.idle)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::instant::Histogram;
 use crate::demo::expect::{Expectation, Expectations};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// What is shown of what was lost or contradicted, at most.
 const FAILURES_MAX: usize = 20;
@@ -162,11 +162,13 @@ impl Report {
             "elapsed_ms": self.elapsed_ms,
         })
     }
+}
 
-    /// For people.
-    pub fn to_text(&self) -> String {
+/// For people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = &self.facts;
-        let mut text = facts.histogram.to_text();
+        write!(out, "{}", facts.histogram)?;
         let rows = [
             ("kills", facts.kills),
             ("stops", facts.stops),
@@ -180,22 +182,19 @@ impl Report {
             ("payments acknowledged", facts.payments),
             ("entries settled over HTTP", facts.entries),
         ];
-        // Writing to a string does not fail.
         for (name, count) in rows {
-            let _ = writeln!(text, "{name:<42}{count:>10}");
+            writeln!(out, "{name:<42}{count:>10}")?;
         }
         for one in &self.expectations {
             let held = if one.held { "ok" } else { "NOT HELD" };
-            let _ =
-                writeln!(text, "{held:<10}{}: {} (expected {})", one.name, one.seen, one.expected);
+            writeln!(out, "{held:<10}{}: {} (expected {})", one.name, one.seen, one.expected)?;
         }
         for line in &facts.failures {
-            let _ = writeln!(text, "FAILED    {line}");
+            writeln!(out, "FAILED    {line}")?;
         }
         for line in &facts.left_out {
-            let _ = writeln!(text, "left out  {line}");
+            writeln!(out, "left out  {line}")?;
         }
-        let _ = write!(text, "seed {}, {} s", self.seed, self.elapsed_ms / 1_000);
-        text
+        write!(out, "seed {}, {} s", self.seed, self.elapsed_ms / 1_000)
     }
 }

@@ -7,7 +7,7 @@ use crate::answers::Book;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -168,17 +168,70 @@ impl Report {
         })
     }
 
-    /// A table for people.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        match self.write(&mut text) {
-            Ok(()) => text,
-            // Writing to a string does not fail.
-            Err(error) => error.to_string(),
+    fn write_cheat(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Equivocations { attempted, proven, nodes_with_proof, payees } =
+            &self.facts.equivocations;
+        writeln!(
+            out,
+            "\nTHE DOUBLE SPEND: one device copied, one sequence number in two villages"
+        )?;
+        writeln!(
+            out,
+            "  {attempted} tried, {proven} proven; the proof is held by {nodes_with_proof} of {} \
+             honest nodes and gateways",
+            self.honest_nodes + 1
+        )?;
+        for payee in payees {
+            writeln!(
+                out,
+                "  sequence {}  {:<16} was promised {:>9}, got {:>9}  {}",
+                payee.sequence,
+                payee.name,
+                major(payee.amount_minor),
+                major(payee.got_minor),
+                payee.outcome
+            )?;
         }
+        Ok(())
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
+    fn write_nodes(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "\nNODES                 before the bank was reached     in the end")?;
+        for line in &self.facts.lines {
+            let core = |core: &Option<(String, u64)>| {
+                core.as_ref().map_or_else(String::new, |(digest, entries)| {
+                    let short: String = digest.chars().take(12).collect();
+                    format!("{short}  {entries:>4} entries")
+                })
+            };
+            let (before, end) = (core(&line.before), core(&line.end));
+            writeln!(out, "  {:<18}  {before:<30}  {end}", line.name)?;
+        }
+        let word = |yes: bool| if yes { "all agree" } else { "DO NOT AGREE" };
+        let (before, end) = (self.facts.converged_before_gateway, self.facts.converged);
+        writeln!(out, "  {:<18}  {:<30}  {}", "", word(before), word(end))
+    }
+
+    fn write_expectations(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed: Vec<_> = self.expectations.iter().filter(|one| !one.held).collect();
+        writeln!(out)?;
+        for one in &failed {
+            writeln!(out, "NOT HELD: {}", one.name)?;
+            writeln!(out, "  expected {}\n  seen     {}", one.expected, one.seen)?;
+        }
+        let seconds = self.elapsed_ms / 1000;
+        let all = self.expectations.len();
+        if self.held() {
+            writeln!(out, "All {all} expectations held, in {seconds} s.")
+        } else {
+            writeln!(out, "{} of {all} expectations did not hold, after {seconds} s.", failed.len())
+        }
+    }
+}
+
+/// A table for people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = &self.facts;
         let Payments { made, accepted, settled, refused, contested, refunded, held_back } =
             facts.payments;
@@ -220,66 +273,6 @@ impl Report {
         self.write_nodes(out)?;
         self.write_expectations(out)
     }
-
-    fn write_cheat(&self, out: &mut String) -> std::fmt::Result {
-        let Equivocations { attempted, proven, nodes_with_proof, payees } =
-            &self.facts.equivocations;
-        writeln!(
-            out,
-            "\nTHE DOUBLE SPEND: one device copied, one sequence number in two villages"
-        )?;
-        writeln!(
-            out,
-            "  {attempted} tried, {proven} proven; the proof is held by {nodes_with_proof} of {} \
-             honest nodes and gateways",
-            self.honest_nodes + 1
-        )?;
-        for payee in payees {
-            writeln!(
-                out,
-                "  sequence {}  {:<16} was promised {:>9}, got {:>9}  {}",
-                payee.sequence,
-                payee.name,
-                major(payee.amount_minor),
-                major(payee.got_minor),
-                payee.outcome
-            )?;
-        }
-        Ok(())
-    }
-
-    fn write_nodes(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "\nNODES                 before the bank was reached     in the end")?;
-        for line in &self.facts.lines {
-            let core = |core: &Option<(String, u64)>| {
-                core.as_ref().map_or_else(String::new, |(digest, entries)| {
-                    let short: String = digest.chars().take(12).collect();
-                    format!("{short}  {entries:>4} entries")
-                })
-            };
-            let (before, end) = (core(&line.before), core(&line.end));
-            writeln!(out, "  {:<18}  {before:<30}  {end}", line.name)?;
-        }
-        let word = |yes: bool| if yes { "all agree" } else { "DO NOT AGREE" };
-        let (before, end) = (self.facts.converged_before_gateway, self.facts.converged);
-        writeln!(out, "  {:<18}  {:<30}  {}", "", word(before), word(end))
-    }
-
-    fn write_expectations(&self, out: &mut String) -> std::fmt::Result {
-        let failed: Vec<_> = self.expectations.iter().filter(|one| !one.held).collect();
-        writeln!(out)?;
-        for one in &failed {
-            writeln!(out, "NOT HELD: {}", one.name)?;
-            writeln!(out, "  expected {}\n  seen     {}", one.expected, one.seen)?;
-        }
-        let seconds = self.elapsed_ms / 1000;
-        let all = self.expectations.len();
-        if self.held() {
-            writeln!(out, "All {all} expectations held, in {seconds} s.")
-        } else {
-            writeln!(out, "{} of {all} expectations did not hold, after {seconds} s.", failed.len())
-        }
-    }
 }
 
 fn millis(duration: &Duration) -> u64 {
@@ -294,7 +287,7 @@ fn span(durations: &[Duration]) -> Option<Value> {
     Some(json!({ "median": sorted[sorted.len() / 2], "longest": longest, "count": sorted.len() }))
 }
 
-fn write_span(out: &mut String, what: &str, durations: &[Duration]) -> std::fmt::Result {
+fn write_span(out: &mut fmt::Formatter<'_>, what: &str, durations: &[Duration]) -> fmt::Result {
     let Some(span) = span(durations) else { return Ok(()) };
     let (median, longest) = (&span["median"], &span["longest"]);
     writeln!(out, "  {what:<42} median {median:>6} ms, longest {longest:>6} ms")

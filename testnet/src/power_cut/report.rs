@@ -4,7 +4,7 @@ use super::contents::Failure;
 use super::writer::{Hold, Said};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// What is shown of failures, at most.
 const FAILURES_MAX: usize = 20;
@@ -99,10 +99,12 @@ impl Report {
             "elapsed_ms": self.elapsed_ms,
         })
     }
+}
 
-    /// For people.
-    pub fn to_text(&self) -> String {
-        let mut text = format!("{:<36}{:>10}{:>10}\n", "POWER CUTS", "node", "journal");
+/// For people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{:<36}{:>10}{:>10}", "POWER CUTS", "node", "journal")?;
         let rows: [Row; 11] = [
             ("cuts", |it| it.cuts),
             ("between persist and acknowledgement", |it| it.cuts_between_persist_and_ack),
@@ -117,15 +119,12 @@ impl Report {
             ("CONTRADICTIONS", |it| it.contradictions),
         ];
         for (name, count) in rows {
-            // Writing to a string does not fail.
-            let _ =
-                writeln!(text, "{name:<36}{:>10}{:>10}", count(&self.node), count(&self.journal));
+            writeln!(out, "{name:<36}{:>10}{:>10}", count(&self.node), count(&self.journal))?;
         }
         for failure in self.node.failures.iter().chain(&self.journal.failures) {
-            let _ = writeln!(text, "FAILED {failure}");
+            writeln!(out, "FAILED {failure}")?;
         }
         let barrier = if self.barrier { "" } else { ", without the barrier" };
-        let _ = write!(text, "seed {}{barrier}, {} s", self.seed, self.elapsed_ms / 1_000);
-        text
+        write!(out, "seed {}{barrier}, {} s", self.seed, self.elapsed_ms / 1_000)
     }
 }

@@ -72,7 +72,7 @@ impl Bug {
             Self::NeverDeletes => Invariant::Bounded,
             Self::PaysAboveLimit => Invariant::Solvency,
             Self::LosesPosting => Invariant::Conservation,
-            Self::OverdrawsGuarantee | Self::PaysLate => Invariant::LossBound,
+            Self::OverdrawsGuarantee | Self::PaysLate => Invariant::LossRule,
             Self::PostsTwice | Self::ChangesAnswers => Invariant::ExactlyOnce,
         }
     }

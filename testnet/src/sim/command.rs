@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -239,12 +240,15 @@ impl Outcome {
             "coverage": { "reached": self.coverage.reached(), "never_reached": missing },
         })
     }
+}
 
-    /// A summary for people.
-    pub fn to_text(&self) -> String {
+/// A summary for people.
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counters { payments, settled, faults, crashes, contacts, .. } = self.counters;
         let missing = self.coverage.missing();
-        format!(
+        write!(
+            out,
             "{} runs, {} failed: {payments} payments, {settled} settled, {faults} faults, \
              {crashes} crashes, {contacts} contacts\n{} village hours in {} ms of processor time\n\
              coverage: {} cases of fault, adversary and state reached, {} never\ntrace {}",

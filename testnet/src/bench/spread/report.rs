@@ -2,13 +2,14 @@
 //! and whether what must hold did.
 
 use super::figures::{Reach, Row};
+use crate::bench::Outcome;
 use crate::bench::drawing::{self, Line, Panel, Scale};
 use crate::bench::expectation::Expectation;
 use crate::sim::graph::Shape;
 use crate::sim::partitions::{Loss, Pattern};
 use crate::sim::spread::Links;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// Milliseconds in which 99 of a hundred phones on Wi-Fi have news, at p95.
 const WIFI_MS_MAX: u64 = 5_000;
@@ -65,14 +66,14 @@ impl Report {
         self.expectations.push(Expectation::at_most(unexplained, wrong, 0));
         self.losses.push(loss);
     }
+}
 
-    /// Whether every expectation held.
-    pub fn held(&self) -> bool {
+impl Outcome for Report {
+    fn held(&self) -> bool {
         self.expectations.iter().all(|one| one.held)
     }
 
-    /// One object for programs.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let losses = self.losses.iter().map(|loss| {
             let mut value = json!(loss);
             value["bank_bound"] = json!(loss.bank_bound());
@@ -87,17 +88,65 @@ impl Report {
         })
     }
 
-    /// Tables for people.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        match self.write(&mut text) {
-            Ok(()) => text,
-            // Writing to a string does not fail.
-            Err(error) => error.to_string(),
-        }
+    fn to_svg(&self) -> String {
+        let reach = |title: &str, pick: fn(&Row) -> &Reach| Panel {
+            title: title.to_owned(),
+            scales: [Scale::Logarithmic, Scale::Linear],
+            lines: COLOURS
+                .into_iter()
+                .zip(&self.rows)
+                .map(|(colour, row)| {
+                    let points = pick(row).curve.iter().map(|(ms, part)| ((*ms).max(10), *part));
+                    (colour, points.collect())
+                })
+                .collect(),
+        };
+        let loss = |pick: fn(&Loss) -> u64, pattern: Pattern| -> Vec<(u64, u64)> {
+            let some = self.losses.iter().filter(|loss| loss.pattern == pattern);
+            some.map(|loss| (u64::from(loss.places), pick(loss))).collect()
+        };
+        let losses = |title: &str, pick: fn(&Loss) -> u64, bound: fn(&Loss) -> u64| {
+            let lines: Vec<Line> = vec![
+                (GREY, loss(bound, Pattern::Whole)),
+                (COLOURS[0], loss(pick, Pattern::Whole)),
+                (COLOURS[1], loss(pick, Pattern::Divided)),
+            ];
+            Panel { title: title.to_owned(), scales: [Scale::Linear; 2], lines }
+        };
+        let panels = [
+            reach("% of phones that hold a payment, by ms", |row| &row.payment),
+            reach("% of phones that bar a cheat, by ms", |row| &row.proof),
+            losses("payees' loss by places", |it| it.payees_lost, Loss::payees_bound),
+            losses("bank's loss by places", |it| it.bank_lost, Loss::bank_bound),
+        ];
+        let legend = [
+            ("Wi-Fi; whole", COLOURS[0]),
+            ("sparse; divided", COLOURS[1]),
+            ("Wi-Fi, grid", COLOURS[2]),
+            ("Bluetooth", COLOURS[3]),
+            ("Bluetooth, grid", COLOURS[4]),
+            ("meeting", COLOURS[5]),
+            ("bound of loss", GREY),
+        ];
+        drawing::svg(&panels, &legend)
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
+    fn to_markdown(&self, plot: Option<&str>) -> String {
+        let picture = plot.map_or_else(String::new, |file| {
+            format!("![how news spreads, and what a cheat costs]({file})\n\n")
+        });
+        format!(
+            "# How news spreads, and what a cheat costs\n\n\
+             Written by `hundi-testnet bench spread`; [the simulator](simulator.md#spread-and-loss) \
+             says how it measures and how to read it.\n\n{picture}```text\n{}```\n",
+            self
+        )
+    }
+}
+
+/// Tables for people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.rows.is_empty() {
             writeln!(out, "SECONDS UNTIL SO MANY PHONES HAVE IT, p50 / p95 over all waves")?;
             writeln!(
@@ -162,63 +211,6 @@ impl Report {
         }
         writeln!(out)?;
         Expectation::write_all(&self.expectations, out)
-    }
-
-    /// The curves: payment and proof by time, and loss by places.
-    pub fn to_svg(&self) -> String {
-        let reach = |title: &str, pick: fn(&Row) -> &Reach| Panel {
-            title: title.to_owned(),
-            scales: [Scale::Logarithmic, Scale::Linear],
-            lines: COLOURS
-                .into_iter()
-                .zip(&self.rows)
-                .map(|(colour, row)| {
-                    let points = pick(row).curve.iter().map(|(ms, part)| ((*ms).max(10), *part));
-                    (colour, points.collect())
-                })
-                .collect(),
-        };
-        let loss = |pick: fn(&Loss) -> u64, pattern: Pattern| -> Vec<(u64, u64)> {
-            let some = self.losses.iter().filter(|loss| loss.pattern == pattern);
-            some.map(|loss| (u64::from(loss.places), pick(loss))).collect()
-        };
-        let losses = |title: &str, pick: fn(&Loss) -> u64, bound: fn(&Loss) -> u64| {
-            let lines: Vec<Line> = vec![
-                (GREY, loss(bound, Pattern::Whole)),
-                (COLOURS[0], loss(pick, Pattern::Whole)),
-                (COLOURS[1], loss(pick, Pattern::Divided)),
-            ];
-            Panel { title: title.to_owned(), scales: [Scale::Linear; 2], lines }
-        };
-        let panels = [
-            reach("% of phones that hold a payment, by ms", |row| &row.payment),
-            reach("% of phones that bar a cheat, by ms", |row| &row.proof),
-            losses("payees' loss by places", |it| it.payees_lost, Loss::payees_bound),
-            losses("bank's loss by places", |it| it.bank_lost, Loss::bank_bound),
-        ];
-        let legend = [
-            ("Wi-Fi; whole", COLOURS[0]),
-            ("sparse; divided", COLOURS[1]),
-            ("Wi-Fi, grid", COLOURS[2]),
-            ("Bluetooth", COLOURS[3]),
-            ("Bluetooth, grid", COLOURS[4]),
-            ("meeting", COLOURS[5]),
-            ("bound of loss", GREY),
-        ];
-        drawing::svg(&panels, &legend)
-    }
-
-    /// The tables as a part of a page of documentation.
-    pub fn to_markdown(&self, plot: Option<&str>) -> String {
-        let picture = plot.map_or_else(String::new, |file| {
-            format!("![how news spreads, and what a cheat costs]({file})\n\n")
-        });
-        format!(
-            "# How news spreads, and what a cheat costs\n\n\
-             Written by `hundi-testnet bench spread`; [the simulator](simulator.md#spread-and-loss) \
-             says how it measures and how to read it.\n\n{picture}```text\n{}```\n",
-            self.to_text()
-        )
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the bench of villages came to: a table for people, one JSON object for programs, a plot,
 //! and whether what must hold did.
 
+use crate::bench::Outcome;
 use crate::bench::drawing::{self, Panel, Scale};
 use crate::bench::expectation::Expectation;
 use crate::sim::{Cost, Run};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// The village that must be cheap: its phones and minutes.
 const VILLAGE: (u32, u32) = (200, 60);
@@ -127,28 +128,52 @@ impl Report {
     fn expect(&mut self, expectation: Expectation) {
         self.expectations.push(expectation);
     }
+}
 
-    /// Whether every expectation held.
-    pub fn held(&self) -> bool {
+impl Outcome for Report {
+    fn held(&self) -> bool {
         self.expectations.iter().all(|one| one.held)
     }
 
-    /// One object for programs.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({ "ok": self.held(), "villages": self.rows, "expectations": self.expectations })
     }
 
-    /// A table for people.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        match self.write(&mut text) {
-            Ok(()) => text,
-            // Writing to a string does not fail.
-            Err(error) => error.to_string(),
-        }
+    fn to_svg(&self) -> String {
+        let colours = ["#0b6e4f", "#588bae"];
+        let points = |value: &dyn Fn(&Row) -> u64| -> Vec<(u64, u64)> {
+            self.rows.iter().map(|row| (u64::from(row.nodes), value(row))).collect()
+        };
+        let panel = |title: &str, colour, points| Panel {
+            title: title.to_owned(),
+            scales: [Scale::Logarithmic; 2],
+            lines: vec![(colour, points)],
+        };
+        let time = points(&|row| row.node_hour_us);
+        let memory = points(&|row| row.peak_bytes / u64::from(row.nodes.max(1)));
+        let panels = [
+            panel("µs of processor time per phone and hour, by phones", colours[0], time),
+            panel("bytes of memory per phone, by phones", colours[1], memory),
+        ];
+        drawing::svg(&panels, &[("time", colours[0]), ("memory", colours[1])])
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
+    fn to_markdown(&self, plot: Option<&str>) -> String {
+        let picture = plot.map_or_else(String::new, |file| {
+            format!("![what a phone's hour costs, as villages grow]({file})\n\n")
+        });
+        format!(
+            "# What it costs to simulate villages\n\n\
+             Written by `hundi-testnet bench village`; [the simulator](simulator.md#large-villages) \
+             says what the columns are.\n\n{picture}```text\n{}```\n",
+            self
+        )
+    }
+}
+
+/// A table for people.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
             "{:>7} {:>4} {:>5} {:>9} {:>8} {:>9} {:>13} {:>7} {:>11} {:>9} {:>9} {:>9} {:>13} {:>6}",
@@ -193,38 +218,5 @@ impl Report {
         }
         writeln!(out)?;
         Expectation::write_all(&self.expectations, out)
-    }
-
-    /// The cost of a phone's hour by the number of phones.
-    pub fn to_svg(&self) -> String {
-        let colours = ["#0b6e4f", "#588bae"];
-        let points = |value: &dyn Fn(&Row) -> u64| -> Vec<(u64, u64)> {
-            self.rows.iter().map(|row| (u64::from(row.nodes), value(row))).collect()
-        };
-        let panel = |title: &str, colour, points| Panel {
-            title: title.to_owned(),
-            scales: [Scale::Logarithmic; 2],
-            lines: vec![(colour, points)],
-        };
-        let time = points(&|row| row.node_hour_us);
-        let memory = points(&|row| row.peak_bytes / u64::from(row.nodes.max(1)));
-        let panels = [
-            panel("µs of processor time per phone and hour, by phones", colours[0], time),
-            panel("bytes of memory per phone, by phones", colours[1], memory),
-        ];
-        drawing::svg(&panels, &[("time", colours[0]), ("memory", colours[1])])
-    }
-
-    /// A page of documentation.
-    pub fn to_markdown(&self, plot: Option<&str>) -> String {
-        let picture = plot.map_or_else(String::new, |file| {
-            format!("![what a phone's hour costs, as villages grow]({file})\n\n")
-        });
-        format!(
-            "# What it costs to simulate villages\n\n\
-             Written by `hundi-testnet bench village`; [the simulator](simulator.md#large-villages) \
-             says what the columns are.\n\n{picture}```text\n{}```\n",
-            self.to_text()
-        )
     }
 }

@@ -58,7 +58,7 @@ impl World {
         }
         self.counters.settled += (books.settled.len() - settled) as u64;
         if let Some(what) = books.losses.beyond.take() {
-            self.violated(Invariant::LossBound, format!("bank {bank}: {what}"));
+            self.violated(Invariant::LossRule, format!("bank {bank}: {what}"));
         }
         let Some(books) = self.truth.books.get_mut(bank as usize) else { return };
         let found = books.auditor.findings().get(books.findings..).unwrap_or_default();
