@@ -393,6 +393,33 @@ fn what_contradicts_a_decided_entry_is_carried_in_the_cache() {
     }
 }
 
+/// Invariant I8: a copied key may contradict everything that was decided.
+#[test]
+fn what_contradicts_decided_entries_is_bounded() {
+    let mut payer = Writer::new(A, 1);
+    let mut copy = payer.clone();
+    let decided: Vec<_> = (0..40).map(|_| payer.pay(1)).collect();
+    let checkpoint = checkpoint_with(payer.id, 1, |record| {
+        record.frontier = Some(Frontier { sequence: 39, hash: decided[39].claim.id });
+        record.carry_to = 39 + CARRY_WINDOW;
+        record.live = live(1, 40);
+        let settled: Vec<_> = decided.iter().map(|one| (&one.claim, Outcome::Settled)).collect();
+        record.names = names(&settled);
+    });
+    let mut node = node();
+    node.take(&checkpoint).unwrap();
+    for time in 0..40 {
+        // Each fits the one before it: they contradict what was decided, and not each other.
+        let status = node.take(&copy.pay(2).bytes);
+        assert_eq!(status == Some(Status::Cached), time < CACHE_ENTRIES_PER_AUTHOR_MAX);
+    }
+    let known = node.author(&payer.id).unwrap();
+    assert_eq!(
+        (known.entries().count(), known.cached().count()),
+        (0, CACHE_ENTRIES_PER_AUTHOR_MAX)
+    );
+}
+
 #[test]
 fn an_entry_out_of_the_core_still_contradicts_one_in_it() {
     let mut payer = Writer::new(A, 1);

@@ -87,7 +87,7 @@ impl World {
         if phone.is_some() {
             config.scope_bits = scenario.scope_bits;
             // Some drop all they can from memory after every call: nobody can tell.
-            if node.is_multiple_of(3) {
+            if node.is_multiple_of((scenario.nodes / 8).max(3)) {
                 config.resident_authors = 0;
             }
             identity = Some(self.next_identity(node));

@@ -249,6 +249,26 @@ fn a_resumed_bank_tells_what_its_books_say() {
     world.check();
 }
 
+/// The copy is older than the enrolment of the author that the record is about.
+#[test]
+fn a_record_about_somebody_whom_the_books_do_not_know_is_gone_on_above_too() {
+    let mut world = World::new();
+    let (payer, mut log) = world.payer(1, 100);
+    let payee = world.enrol(customer(2), 2);
+    world.submit_one(&log.pay(&payer, &payee, 10).item);
+    let mut checkpoint = world.checkpoint(&payer).unwrap();
+    checkpoint.author = Wallet::new(BANK, customer(3), 3).author;
+    let signed = sign(&network().id(), checkpoint, &keys(BANK).settle).unwrap();
+    let lost = Item::Checkpoint(signed.into_inner()).encode();
+    assert_eq!(world.submit_one(&lost), Verdict::Later(Later::Stopped));
+    let records = world.records.len();
+    world.handle(Input::Resume).unwrap();
+    assert_eq!(world.records.len(), records, "there is nothing to say about it");
+    assert!(matches!(world.submit_one(&lost), Verdict::Taken { duplicate: true, .. }));
+    assert!(settled(&world.submit_one(&log.pay(&payer, &payee, 10).item)));
+    world.check();
+}
+
 #[test]
 fn bank_b_cannot_sign_for_the_author_of_bank_a() {
     let mut world = World::new();
