@@ -24,7 +24,7 @@ pub(super) enum Event {
     /// A person has a moment.
     Person { node: u32 },
     /// A payer has read a payee's request.
-    Shown { payer: u32, payee: u32, request: PaymentRequest },
+    Shown { payer: u32, payee: u32, request: Box<PaymentRequest> },
     /// A device that was down starts.
     Restart { node: u32 },
     /// A fault strikes: its kind, the how manieth of it, and how often it has waited for a device

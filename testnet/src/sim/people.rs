@@ -105,6 +105,7 @@ impl World {
         match (wish, answer) {
             (Wish::Ask { payer }, Answer::Request(Ok(request))) => {
                 let wait_ms = self.people.between(500, 4_000);
+                let request = Box::new(request);
                 self.schedule.after(wait_ms, Event::Shown { payer, payee: node, request });
             }
             (Wish::Pay { payee, .. }, Answer::Pay(Ok(id))) => self.told_paid(node, payee, id),
@@ -135,6 +136,7 @@ impl World {
                 && self.people.percent(70)
             {
                 let wait_ms = self.people.between(5_000, 300_000);
+                let request = Box::new(request);
                 self.schedule.after(wait_ms, Event::Shown { payer: node, payee, request });
             }
         }

@@ -2,47 +2,15 @@
 //! which it was said. Nothing else decides the order of a run.
 
 use super::event::Event;
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 /// What is to happen, and the time now.
 #[derive(Default)]
 pub(super) struct Schedule {
     now_ms: u64,
     said: u64,
-    queue: BinaryHeap<Reverse<Due>>,
-}
-
-struct Due {
-    at_ms: u64,
-    sequence: u64,
-    event: Event,
-}
-
-impl Due {
-    fn place(&self) -> (u64, u64) {
-        (self.at_ms, self.sequence)
-    }
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place()
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place().cmp(&other.place())
-    }
+    /// By moment, and the how manieth that was said.
+    queue: BTreeMap<(u64, u64), Event>,
 }
 
 impl Schedule {
@@ -59,8 +27,7 @@ impl Schedule {
     /// Has an event happen at a moment, or now if that has passed.
     pub(super) fn at(&mut self, at_ms: u64, event: Event) {
         self.said += 1;
-        let (at_ms, sequence) = (at_ms.max(self.now_ms), self.said);
-        self.queue.push(Reverse(Due { at_ms, sequence, event }));
+        self.queue.insert((at_ms.max(self.now_ms), self.said), event);
     }
 
     /// Has nothing of what was said happen.
@@ -71,13 +38,14 @@ impl Schedule {
     /// The next event no later than `until_ms`, with time moved on to it; none when there is none,
     /// with time moved on to the end.
     pub(super) fn next(&mut self, until_ms: u64) -> Option<Event> {
-        if self.queue.peek().is_none_or(|Reverse(due)| due.at_ms > until_ms) {
+        let due = self.queue.first_entry().filter(|due| due.key().0 <= until_ms);
+        let Some(due) = due else {
             self.now_ms = self.now_ms.max(until_ms);
             return None;
-        }
-        let Reverse(due) = self.queue.pop()?;
-        self.now_ms = due.at_ms;
-        Some(due.event)
+        };
+        let ((at_ms, _), event) = due.remove_entry();
+        self.now_ms = at_ms;
+        Some(event)
     }
 }
 

@@ -134,7 +134,7 @@ impl World {
             Event::Wake { node, life } => self.wake(node, life),
             Event::Synced { node, life } => self.synced(node, life),
             Event::Person { node } => self.person_acts(node),
-            Event::Shown { payer, payee, request } => self.request_shown(payer, payee, request),
+            Event::Shown { payer, payee, request } => self.request_shown(payer, payee, *request),
             Event::Restart { node } => self.restart(node),
             Event::Fault { kind, count, waited } => self.fault_strikes(kind, count, waited),
             Event::Recovers { kind, node } => self.fault_passes(kind, node),

@@ -125,3 +125,23 @@ fn nobody_goes_down_in_the_calm() {
     });
     holds(1013, parts);
 }
+
+/// A payee that a copied phone paid at a place that the bank has decided otherwise never met a
+/// gateway, and relays did not bring to the bank what it held.
+#[test]
+fn what_contradicts_a_decided_entry_becomes_a_proof() {
+    let parts = json!({
+        "nodes": 19, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 6,
+        "expiry_minutes": 1440, "claim_minutes": 10080, "scope_bits": 0,
+        "radio": {
+            "villages": 2, "village_m": 50, "range_m": 44, "loss_percent": 18, "wifi_percent": 50,
+            "scan_s": 59, "contact_s": 58, "links_max": 3,
+        },
+        "faults": {
+            "full-disk": 2, "slow-disk": 1, "partition": 2, "links-cut": 3, "gateway-crash": 4,
+            "new-phone": 1,
+        },
+        "adversaries": ["false-total", "cloned-phone", "false-total", "wrong-key"],
+    });
+    holds(5050, parts);
+}

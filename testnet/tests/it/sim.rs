@@ -109,26 +109,6 @@ fn a_bank_goes_on_from_an_old_copy_of_its_books() {
     assert!(counters.restored > 4 && counters.stopped > 0, "{counters:?}");
 }
 
-/// A payee that a copied phone paid at a place that the bank has decided otherwise never meets a
-/// gateway: relays bring what it holds to the bank, and everybody gets the proof.
-#[test]
-fn what_contradicts_a_decided_entry_becomes_a_proof() {
-    let parts = json!({
-        "nodes": 19, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 6,
-        "expiry_minutes": 1_440, "claim_minutes": 10_080, "scope_bits": 0, "heals": true,
-        "radio": {
-            "villages": 2, "village_m": 50, "range_m": 44, "loss_percent": 18, "wifi_percent": 50,
-            "scan_s": 59, "contact_s": 58, "links_max": 3,
-        },
-        "faults": {
-            "full-disk": 2, "slow-disk": 1, "partition": 2, "links-cut": 3, "gateway-crash": 4,
-            "new-phone": 1,
-        },
-        "adversaries": ["false-total", "cloned-phone", "false-total", "wrong-key"],
-    });
-    assert_eq!(run(5_050, &scenario(5_050, parts), None).unwrap().violation, None);
-}
-
 /// What a restored bank did not lose is still asked for.
 #[test]
 fn beside_an_old_copy_a_lost_payment_is_still_caught() {
