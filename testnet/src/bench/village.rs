@@ -100,11 +100,11 @@ fn scenario(seed: u64, nodes: u32, minutes: u32) -> Result<Scenario> {
     let scope_bits = if nodes < SCOPED_FROM { 0 } else { nodes.div_ceil(SCOPE_AUTHORS).ilog2() };
     let parts = json!({
         "nodes": nodes, "gateways": (1 + villages / 10).max(2), "banks": 1, "minutes": minutes,
-        "payments_per_hour": 10, "expiry_minutes": 1_440, "claim_minutes": 10_080,
+        "payments_per_hour": 6, "expiry_minutes": 1_440, "claim_minutes": 10_080,
         "scope_bits": scope_bits, "heals": nodes <= HEALS_MAX,
         "radio": {
             "villages": villages, "village_m": 150, "range_m": 40, "loss_percent": 10,
-            "wifi_percent": 20, "scan_s": 45, "contact_s": 45, "links_max": 5,
+            "wifi_percent": 0, "scan_s": 160, "contact_s": 12, "links_max": 5,
         },
         "faults": counts, "adversaries": adversaries.collect::<Vec<_>>(),
     });

@@ -1,6 +1,6 @@
 //! Entries signed by hand, whatever they say: for adversaries that do not keep the rules of a log.
 
-use super::super::identity::{Identity, bank_keys};
+use super::super::identity::{Identity, bank_sealing_secret};
 use super::super::world::World;
 use hundi_ledger::body::{Payment, Plaintext, Refund};
 use hundi_ledger::codec::{List, Text};
@@ -12,7 +12,7 @@ use hundi_ledger::record::entry::{Entry, Header, Kind, Position, SignedHeader, b
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::request::PaymentRequest;
-use hundi_ledger::seal::{self, ContentKey};
+use hundi_ledger::seal::{self, ContentKey, SealingSecret};
 use hundi_ledger::sync::TAG_ITEM;
 
 const TAG_OFFER: u8 = 16;
@@ -99,7 +99,8 @@ fn sign(
         spent_total: Amount::new(place.start + minor).ok()?,
         body_hash: Hash([0; 32]),
     };
-    let bank = bank_keys(world.seed, identity.author().bank).sealing.first()?.public();
+    let bank = bank_sealing_secret(world.seed, identity.author().bank);
+    let bank = SealingSecret::from_bytes(&bank).public();
     let bank = keys.sealing.agree(&bank).ok()?;
     let payee = keys.sealing.agree(payee_sealing).ok()?;
     let key = match place.wrong_key {
