@@ -240,6 +240,23 @@ impl Replica {
         entries.chain(self.receipts().map(|(signer, id)| (Key::Receipt(*signer, *id), *id)))
     }
 
+    /// How many items are cached.
+    pub fn cached_len(&self) -> usize {
+        let receipts: usize = self.receipts.values().map(|ids| ids.len()).sum();
+        self.cached.values().map(Vec::len).sum::<usize>() + receipts
+    }
+
+    /// Whether an item lies in the cache.
+    pub fn is_cached(&self, key: &Key) -> bool {
+        match key {
+            Key::Entry(author, id) => self.cached.get(author).is_some_and(|held| held.contains(id)),
+            Key::Receipt(signer, id) => {
+                self.receipts.get(signer).is_some_and(|held| held.contains(id))
+            }
+            _ => false,
+        }
+    }
+
     /// Takes a verified item. `shelf` shows what this replica told to store before; what is told
     /// now must be there before the next call.
     pub fn apply(&mut self, item: VerifiedItem, shelf: &dyn Shelf) -> Applied {

@@ -25,7 +25,7 @@ mod vector;
 mod wire;
 
 use crate::codec::DecodeError;
-use crate::id::{AuthorId, BankNumber, Hash};
+use crate::id::{AuthorId, BankNumber};
 use crate::replica::range::Range;
 use crate::replica::{Key, Replica, Shelf};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,8 +87,8 @@ pub struct Config {
     pub looks_max: u64,
     /// Bytes of the longest message besides items, at most [`MESSAGE_BYTES_MAX`].
     pub message_bytes_max: usize,
-    /// Cached items already offered on this link, by id.
-    pub offered: BTreeSet<Hash>,
+    /// Cached items already offered on this link.
+    pub offered: BTreeSet<Key>,
 }
 
 impl Default for Config {
@@ -275,7 +275,7 @@ impl Session {
     }
 
     /// The cached items offered on this link so far, to be given to its next session.
-    pub fn into_offered(self) -> BTreeSet<Hash> {
+    pub fn into_offered(self) -> BTreeSet<Key> {
         self.config.offered
     }
 
@@ -323,7 +323,7 @@ impl Session {
             + tree::<AuthorId>(self.suspects.len() + self.arrived.len() + self.config.own.len())
             + tree::<(bool, BankNumber)>(self.banks.len())
             + (self.head_ask.capacity() + self.cache_ask.capacity()) * 8
-            + tree::<Hash>(self.config.offered.len())
+            + tree::<Key>(self.config.offered.len())
     }
 
     fn opening(&mut self, replica: &Replica, shelf: &dyn Shelf) -> Vec<Out> {

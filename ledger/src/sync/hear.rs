@@ -83,11 +83,11 @@ impl Session {
                 self.add_due(due);
             }
             Message::Cache(tags) => {
-                self.look(replica.cached().count() as u64)?;
+                self.look(replica.cached_len() as u64)?;
                 self.take_cache(&tags, replica);
             }
             Message::CacheAsk(tags) => {
-                self.look(replica.cached().count() as u64)?;
+                self.look(replica.cached_len() as u64)?;
                 self.give_cache(&tags, replica);
             }
             _ => return Err(SyncError::NotDue),
@@ -364,7 +364,9 @@ impl Session {
     }
 
     fn take_cache(&mut self, offered: &[u64], replica: &Replica) {
-        let held: BTreeSet<u64> = replica.cached().map(|(_, id)| self.keys.wide_tag(&id)).collect();
+        let told: BTreeSet<u64> = offered.iter().copied().collect();
+        let tags = replica.cached().map(|(_, id)| self.keys.wide_tag(&id));
+        let held: BTreeSet<u64> = tags.filter(|tag| told.contains(tag)).collect();
         let wanted = offered.iter().copied().filter(|tag| !held.contains(tag));
         let room = CACHE_OFFERS_MAX.saturating_sub(self.cache_ask.len());
         self.cache_ask.extend(wanted.take(room));

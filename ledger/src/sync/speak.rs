@@ -244,9 +244,10 @@ impl Session {
             return;
         }
         let room = CACHE_OFFERED_MAX.saturating_sub(self.config.offered.len());
-        let cached = replica.cached().filter(|(_, id)| !self.config.offered.contains(id));
+        let cached = replica.cached().filter(|(key, _)| !self.config.offered.contains(key));
         let fresh: Vec<(Key, Hash)> = cached.take(CACHE_OFFERS_MAX.min(room)).collect();
-        self.config.offered.extend(fresh.iter().map(|(_, id)| *id));
+        // As a whole: a thousand insertions cost more than the rest of a session.
+        self.config.offered.append(&mut fresh.iter().map(|(key, _)| *key).collect());
         // Entries of authors outside the scope are nobody's cache elsewhere: their vectors tell.
         let is_outside = |key: &Key| match key {
             Key::Entry(author, _) => replica.is_outside(author) && !replica.is_proven(author),

@@ -156,7 +156,7 @@ fn what_lies_outside_is_carried_in_the_cache() {
     assert_eq!(nodes[1].core(&writer.id), [0]);
     assert_eq!(met.items, 3, "two grants and the entry");
     let mut configs = configs();
-    configs[0].offered = nodes[0].replica.cached().map(|(_, id)| id).collect();
+    configs[0].offered = nodes[0].replica.cached().map(|(key, _)| key).collect();
     let mut other = [nodes[0].clone(), Node::with(&base)];
     let met = contact(&mut other, 2, configs, |_, _, _| true);
     assert_eq!((met.done, met.items), ([Some(true); 2], 0));

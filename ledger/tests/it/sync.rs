@@ -6,12 +6,11 @@ use crate::world::{
     A, Dice, Node, Writer, author, certificate, checkpoint_at, checkpoint_with, freeze_with, grant,
     grant_with, id, proof, receipt,
 };
-use hundi_ledger::id::Hash;
 use hundi_ledger::limits::PROVEN_VERIFICATIONS_PER_SESSION_MAX;
 use hundi_ledger::record::entry::{Header, Kind};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::proof::Claim;
-use hundi_ledger::replica::{Shelf, Status};
+use hundi_ledger::replica::{Key, Shelf, Status};
 use hundi_ledger::sync::{Config, Out, Session, SyncError, TAG_ITEM, TURNS_MAX};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -33,7 +32,7 @@ struct Contact {
     sent: Vec<(usize, Vec<u8>)>,
     /// Signatures of entries that each side verified.
     verified: [u32; 2],
-    offered: [BTreeSet<Hash>; 2],
+    offered: [BTreeSet<Key>; 2],
     errors: usize,
 }
 

@@ -269,7 +269,7 @@ impl Engine {
             digest: self.digest(),
             authors: self.replica.authors().len(),
             entries: self.replica.entries_len(),
-            cached: self.replica.cached().count(),
+            cached: self.replica.cached_len(),
             proven: self.replica.proven().copied().collect(),
             faults: self.faults.len(),
             links: self.links.len(),

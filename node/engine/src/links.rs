@@ -15,7 +15,7 @@ use crate::relay::{Offered, Source};
 use crate::step::Step;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use hundi_ledger::id::{AuthorId, Hash};
+use hundi_ledger::id::AuthorId;
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::replica::{Key, Shelf};
@@ -37,7 +37,7 @@ pub(crate) struct Link {
     synced_value: Option<[u8; 8]>,
     looks: Looks,
     /// What the cache has offered here, between sessions.
-    offered: BTreeSet<Hash>,
+    offered: BTreeSet<Key>,
     /// Own items pushed here.
     pushed: BTreeSet<Key>,
     proven: Option<AuthorId>,
@@ -269,17 +269,16 @@ impl Engine {
             None => STRANGER_SCANS_PER_MINUTE,
         };
         let (core, value) = (self.replica.core_len() as u64, self.value());
-        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.end_session();
         let looks_max = link.looks.left(step.now_ms, scans, core);
         if looks_max < core {
             return self.schedule(step, id); // It has had its share for now.
         }
-        link.offered.retain(|id| cache.contains(id));
+        link.offered.retain(|key| self.replica.is_cached(key));
         // Equal cores say nothing about the cache: what this link has not been offered is a
         // reason to talk all the same.
-        let force = force || link.offered.len() < cache.len();
+        let force = force || link.offered.len() < self.replica.cached_len();
         let config = SyncConfig {
             own,
             // The budget of strangers is kept where items are sent, pushed ones included.
@@ -390,15 +389,14 @@ impl Engine {
         if own.is_empty() {
             return;
         }
-        let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let carried = |key: &Key| match key {
             // Of what the core does not admit, a peer verifies a few in one session: what pays this
             // device may not be among them, even if it lies in the cache.
-            Key::Entry(author, id) => {
+            Key::Entry(author, _) => {
                 let honest = self.replica.is_outside(author) && !self.replica.is_proven(author);
-                self.is_core(key, step) || honest && cache.contains(id)
+                self.is_core(key, step) || honest && self.replica.is_cached(key)
             }
-            Key::Receipt(_, id) => cache.contains(id),
+            Key::Receipt(..) => self.replica.is_cached(key),
             _ => true,
         };
         let Some(link) = self.links.get(&id) else { return };

@@ -110,9 +110,9 @@ impl Opening {
 impl Engine {
     /// Shows the replica the receipts that only the wallet kept.
     fn retake_receipts(&mut self, shelf: &dyn Shelf) {
-        let held: BTreeSet<Key> = self.replica.cached().map(|(key, _)| key).collect();
-        let own = self.own_keys().into_iter().filter(|key| matches!(key, Key::Receipt(..)));
-        for key in own.filter(|key| !held.contains(key)) {
+        let receipts = self.own_keys().into_iter().filter(|key| matches!(key, Key::Receipt(..)));
+        let lacking: Vec<Key> = receipts.filter(|key| !self.replica.is_cached(key)).collect();
+        for key in lacking {
             let item = shelf.item(&key).and_then(|item| Item::decode(&self.network, &item).ok());
             let verified = item.and_then(|item| self.replica.trust().verify(item).ok());
             let applied = verified.map(|item| self.replica.apply(item, shelf));

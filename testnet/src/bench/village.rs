@@ -100,7 +100,7 @@ fn scenario(seed: u64, nodes: u32, minutes: u32) -> Result<Scenario> {
     let scope_bits = if nodes < SCOPED_FROM { 0 } else { nodes.div_ceil(SCOPE_AUTHORS).ilog2() };
     let parts = json!({
         "nodes": nodes, "gateways": (1 + villages / 10).max(2), "banks": 1, "minutes": minutes,
-        "payments_per_hour": 6, "expiry_minutes": 1_440, "claim_minutes": 10_080,
+        "payments_per_hour": 7, "expiry_minutes": 1_440, "claim_minutes": 10_080,
         "scope_bits": scope_bits, "heals": nodes <= HEALS_MAX,
         "radio": {
             "villages": villages, "village_m": 150, "range_m": 40, "loss_percent": 10,

@@ -3,7 +3,7 @@
 use super::Answer;
 use super::command::{Command, LineError, Opening};
 use data_encoding::HEXLOWER;
-use hundi_ledger::id::{AuthorId, Hash};
+use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::range::Range;
@@ -32,7 +32,7 @@ struct Link {
     session: Option<Session>,
     /// Whether the session's opening message was said or heard.
     opened: bool,
-    offered: BTreeSet<Hash>,
+    offered: BTreeSet<Key>,
 }
 
 impl Link {
