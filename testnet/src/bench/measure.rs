@@ -3,17 +3,35 @@
 //! Memory is what the program's counting allocator sees while a side works; it is 0 in a program
 //! that has none (`main.rs` of this crate has one).
 
+use hundi_ledger::id::{Hash, Signature};
+use hundi_ledger::sign::{SecretKey, verify};
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Bytes of the length before every message on the link.
 pub const LENGTH_BYTES: u64 = 2;
+/// Signatures that say how fast the machine is.
+const VERIFIED: usize = 4_000;
 
 /// Processor time of this thread so far, nanoseconds.
 pub fn thread_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// Signatures that this thread verifies one after the other in a second of its processor time: how fast the
+/// machine is just now, to compare other figures with.
+pub fn verifications_per_s() -> u64 {
+    let key = SecretKey::from_seed(&[1; 32]);
+    let signed: Vec<(Hash, Signature)> = (0..VERIFIED as u32)
+        .map(|at| Hash(*blake3::hash(&at.to_le_bytes()).as_bytes()))
+        .map(|id| (id, key.sign(&id)))
+        .collect();
+    let public = key.public();
+    let from = thread_ns();
+    let held = signed.iter().filter(|(id, it)| verify(&public, id, it).is_ok()).count();
+    held as u64 * 1_000_000_000 / thread_ns().saturating_sub(from).max(1)
 }
 
 /// Processor time and memory of two sides that work in turns on one thread.

@@ -5,6 +5,7 @@ mod report;
 
 pub use report::{Report, Row};
 
+use super::measure::verifications_per_s;
 use super::{BenchError, OutputArgs};
 use crate::demo::Progress;
 use crate::process::check_interrupted;
@@ -72,8 +73,11 @@ fn minutes_of(nodes: u32) -> u32 {
 fn measure(seed: u64, nodes: u32, minutes: u32) -> Result<Row> {
     let scenario = scenario(seed, nodes, minutes)?;
     PeakAlloc.reset_peak_usage();
+    let before = verifications_per_s();
     let (run, cost) = sim::run_measured(seed, &scenario)?;
-    Ok(Row::new(&run, &cost, PeakAlloc.peak_usage() as u64))
+    let peak_bytes = PeakAlloc.peak_usage() as u64;
+    let speed = u64::midpoint(before, verifications_per_s());
+    Ok(Row::new(&run, &cost, peak_bytes, speed))
 }
 
 /// Villages of 200, with as many faults and adversaries for each of them.
