@@ -19,6 +19,7 @@
 //! - `hundi_transport_libp2p::opening::decode`: any bytes as the opening message of a libp2p link.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod ble;
 pub mod channel;
 #[cfg(feature = "conformance")]
 pub mod conformance;

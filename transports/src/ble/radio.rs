@@ -1,0 +1,688 @@
+//! One device's Bluetooth as a state machine: what it saw and heard goes in, what the system's API
+//! is to do comes out.
+//!
+//! It holds nothing of any system: BlueZ is one driver of it, a phone's API another. It decides
+//! what to advertise, when to scan, whom to connect to, and runs one [`Link`] per connection. The
+//! driver carries out outputs, tells what came of them, and calls again at [`Radio::deadline`];
+//! `docs/ble.md` says what it owes, callback by callback.
+
+use std::collections::BTreeMap;
+
+use crate::ble::advertisement::{Advertisement, Beacon, Sighting, fingerprint};
+use crate::ble::contacts::{Address, Contacts, Own, Patience};
+use crate::ble::entropy::Entropy;
+use crate::ble::hint::Session;
+use crate::ble::limits::{CONNECTIONS_MAX, FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MIN};
+use crate::ble::link::{Callee, Event, Link, Setting};
+use crate::ble::scan::{ScanConfig, ScanPlan, Step, Want};
+use crate::channel::LinkKey;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::link::{LinkEvent, LinkId, LinkInfo, SendError};
+
+mod connection;
+mod search;
+
+use connection::Connection;
+use search::Search;
+
+/// What the driver calls a connection; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Who made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This device: it writes, and hears notifications.
+    Central,
+    /// The other one: this device notifies.
+    Peripheral,
+}
+
+/// How a device takes part; times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What separates networks; both ends of a link must have the same.
+    pub network: Vec<u8>,
+    /// Whom to leave alone, and for how long.
+    pub patience: Patience,
+    /// When to listen.
+    pub scan: ScanConfig,
+    /// Connections at once; one of them is kept for a payment.
+    pub connections_max: usize,
+    /// Values handed to the driver and not yet reported as sent, per connection. 1 where a system
+    /// takes one at a time (Android). More fill a connection event better; all of them are lost
+    /// when the connection is.
+    pub unsent_max: usize,
+    /// How long one id is advertised, on average. Bluetooth's own addresses change every 15
+    /// minutes; faster costs contacts, slower is followed for longer.
+    pub rotate_ms: u64,
+    /// How often a new fingerprint is put on the air at most: each one is a call to the system.
+    pub advertise_ms: u64,
+    /// How long a link may carry no message before the end that began it closes it, to save both
+    /// batteries.
+    pub idle_ms: u64,
+    /// Whether the system advertises service data. iOS does not.
+    pub service_data: bool,
+}
+
+impl Config {
+    /// For the network of this name.
+    pub fn new(network: &[u8]) -> Self {
+        Config {
+            network: network.to_vec(),
+            patience: Patience::default(),
+            scan: ScanConfig::default(),
+            connections_max: CONNECTIONS_MAX,
+            unsent_max: 8,
+            rotate_ms: 900_000,
+            advertise_ms: 2_000,
+            idle_ms: 10_000,
+            service_data: true,
+        }
+    }
+}
+
+/// What happened, or what the device wants.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The adapter is there and on, or is not (any more).
+    Powered(bool),
+    /// A device was seen while scanning.
+    Sighted {
+        /// What the system calls it.
+        address: Address,
+        /// What it advertises.
+        sighting: Sighting,
+    },
+    /// A connection is ready: as a central, services are known and notifications subscribed, or
+    /// the L2CAP channel is open; as a peripheral, the first value came or the channel was opened.
+    Connected {
+        /// What the driver calls it.
+        connection: ConnectionId,
+        /// With whom.
+        address: Address,
+        /// Who made it.
+        role: Role,
+        /// Bytes of the longest value that it carries: of GATT the MTU less 3, at most 512; of
+        /// L2CAP the other end's longest unit.
+        bytes_max: usize,
+        /// The beacon in INFO, if it was read.
+        beacon: Option<Beacon>,
+    },
+    /// A connection that was asked for cannot be had.
+    ConnectFailed {
+        /// With whom.
+        address: Address,
+    },
+    /// The longest value of a connection has changed.
+    BytesMax {
+        /// The connection.
+        connection: ConnectionId,
+        /// As in `Connected`.
+        bytes_max: usize,
+    },
+    /// A write, a notification or an L2CAP unit came.
+    Received {
+        /// The connection that brought it.
+        connection: ConnectionId,
+        /// The value.
+        bytes: Vec<u8>,
+    },
+    /// The system has taken a value of this connection, and takes another.
+    Sent {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A connection is gone.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The running scan has ended by itself.
+    ScanLost,
+    /// What this node holds has changed; 32 bytes that stand for it.
+    Hold([u8; 32]),
+    /// Show a session in a payment request and wait for its payer; or no longer.
+    Invite(Option<(Session, LinkKey)>),
+    /// Look for the payee of this session and give it the first message.
+    Pay {
+        /// What its hint says.
+        session: Session,
+        /// The offer. It is durable: it may have arrived whatever happens.
+        first: Vec<u8>,
+        /// When to give up.
+        until_ms: u64,
+    },
+    /// The payer no longer waits.
+    StopPaying,
+    /// Messages of a link are not taken at present.
+    Pause(LinkId),
+    /// They are taken again.
+    Resume(LinkId),
+    /// Close a link.
+    Close(LinkId),
+    /// Nothing but that time has passed.
+    Time,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Advertise these bytes, connectable, in place of what was.
+    Advertise {
+        /// The whole legacy advertisement.
+        bytes: Vec<u8>,
+        /// Whether to take a new random address first: the bytes are those of somebody else.
+        new_address: bool,
+        /// Whether somebody waits: every 20 to 100 ms, else about once a second.
+        fast: bool,
+    },
+    /// Stop to advertise.
+    StopAdvertising,
+    /// Start to scan; `fast` with the whole of the radio's time.
+    Scan {
+        /// Whether somebody waits.
+        fast: bool,
+    },
+    /// Stop to scan.
+    StopScan,
+    /// Make a connection; answered by `Connected` or `ConnectFailed`.
+    Connect {
+        /// With whom.
+        address: Address,
+        /// The number of its L2CAP channel, if it is known beforehand.
+        psm: Option<u16>,
+    },
+    /// Write without response, or send on the L2CAP channel; answered by `Sent`.
+    Write {
+        /// Where.
+        connection: ConnectionId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Notify, or send on the L2CAP channel; answered by `Sent`.
+    Notify {
+        /// Where.
+        connection: ConnectionId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// End a connection; answered by `Disconnected`.
+    Disconnect {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A link came up, brought a message, or ended.
+    Link(LinkEvent),
+    /// The first message of a payer, right behind its link's `Up`. It may be a repetition: it may
+    /// only lead to what is harmless twice.
+    First {
+        /// The link that brought it.
+        link: LinkId,
+        /// The offer.
+        bytes: Vec<u8>,
+    },
+    /// The payee was not found, or did not answer, in time. The payment may have arrived.
+    NoAnswer,
+}
+
+/// One device's Bluetooth.
+#[derive(Debug)]
+pub struct Radio {
+    config: Config,
+    entropy: Entropy,
+    contacts: Contacts,
+    scan: ScanPlan,
+    powered: bool,
+    id: [u8; 4],
+    rotate_at_ms: u64,
+    held: [u8; 32],
+    /// What is on the air, and since when.
+    advertised: Option<(Advertisement, u64)>,
+    new_address: bool,
+    invited: Option<(Session, LinkKey)>,
+    search: Option<Search>,
+    /// With whom a connection is being made, and whether to pay.
+    connecting: Option<(Address, bool)>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    links: u64,
+    /// When a device that is left alone may be connected to.
+    choose_at_ms: Option<u64>,
+}
+
+impl Radio {
+    /// A device whose adapter is not there yet. `entropy` must be fresh and secret: the keys of all
+    /// links come from it.
+    pub fn new(now_ms: u64, config: Config, entropy: [u8; 32]) -> Self {
+        let mut entropy = Entropy::new(entropy);
+        let [a, b, c, d, ..] = entropy.next();
+        let mut radio = Radio {
+            contacts: Contacts::new(config.patience),
+            scan: ScanPlan::new(config.scan),
+            config,
+            entropy,
+            powered: false,
+            id: [a, b, c, d],
+            rotate_at_ms: 0,
+            held: [0; 32],
+            advertised: None,
+            new_address: true,
+            invited: None,
+            search: None,
+            connecting: None,
+            connections: BTreeMap::new(),
+            links: 0,
+            choose_at_ms: None,
+        };
+        radio.rotate_at_ms = now_ms + radio.rotation_ms();
+        radio
+    }
+
+    /// What this device says of itself now; INFO repeats it.
+    pub fn beacon(&self) -> Beacon {
+        Beacon { fingerprint: fingerprint(&self.held, self.id), id: self.id }
+    }
+
+    /// Takes an input and says what is to be done, in this order. Never more than a few outputs
+    /// per connection.
+    #[must_use]
+    pub fn handle(&mut self, now_ms: u64, input: Input) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        // These come by the hundred and change nothing about who is connected to.
+        let planned = !matches!(input, Input::Received { .. } | Input::Sent { .. });
+        self.take(now_ms, input, &mut outputs);
+        let ended = self.run_links(now_ms, &mut outputs);
+        if planned || ended {
+            self.plan(now_ms, &mut outputs);
+        }
+        outputs
+    }
+
+    /// Sends one message; then call [`Radio::handle`] with [`Input::Time`].
+    ///
+    /// # Errors
+    /// Every [`SendError`].
+    pub fn send(&mut self, now_ms: u64, link: LinkId, bytes: &[u8]) -> Result<(), SendError> {
+        let connection = self.of_link(link).ok_or(SendError::NoLink)?;
+        connection.link.send(bytes)?;
+        connection.talked_ms = now_ms;
+        Ok(())
+    }
+
+    /// When something happens by itself.
+    pub fn deadline(&self) -> Option<u64> {
+        let links = self.connections.values().filter_map(|connection| {
+            connection.deadline(self.config.unsent_max, self.config.idle_ms)
+        });
+        if !self.powered {
+            return links.min();
+        }
+        let fingerprint = self.advertised.filter(|(shown, _)| *shown != self.advertisement());
+        let advertise = fingerprint.map(|(_, since_ms)| since_ms + self.config.advertise_ms);
+        let scan = self.scan.deadline(self.want());
+        let search = self.search.as_ref().map(|search| search.until_ms);
+        let others = [Some(self.rotate_at_ms), advertise, scan, search, self.choose_at_ms];
+        links.chain(others.into_iter().flatten()).min()
+    }
+
+    fn take(&mut self, now_ms: u64, input: Input, outputs: &mut Vec<Output>) {
+        match input {
+            Input::Powered(powered) => self.power(now_ms, powered),
+            Input::Sighted { address, sighting } => {
+                self.contacts.see(now_ms, address, &sighting);
+                if let Some(search) = &mut self.search {
+                    search.see(now_ms, address, &sighting);
+                }
+            }
+            Input::Connected { connection, address, role, bytes_max, beacon } => {
+                self.connected(now_ms, connection, address, role, bytes_max, beacon, outputs);
+            }
+            Input::ConnectFailed { address } => self.connect_failed(now_ms, address),
+            Input::BytesMax { connection, bytes_max } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.bytes_max = in_bounds(bytes_max);
+                }
+            }
+            Input::Received { connection, bytes } => self.received(now_ms, connection, &bytes),
+            Input::Sent { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.unsent = connection.unsent.saturating_sub(1);
+                }
+            }
+            Input::Disconnected { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.gone = true;
+                    connection.link.disconnected(now_ms);
+                    // A peripheral that was connected to is seen by nobody until it says so again.
+                    self.advertised = None;
+                }
+            }
+            Input::ScanLost => self.scan.lost(),
+            Input::Hold(held) => self.held = held,
+            Input::Invite(invited) => self.invited = invited,
+            Input::Pay { session, first, until_ms } => {
+                self.search = Some(Search::new(session, first, until_ms));
+            }
+            Input::StopPaying => self.search = None,
+            Input::Pause(link) | Input::Resume(link) => {
+                let paused = matches!(input, Input::Pause(_));
+                if let Some(connection) = self.of_link(link) {
+                    connection.paused = paused;
+                }
+            }
+            Input::Close(link) => {
+                if let Some(connection) = self.of_link(link) {
+                    connection.link.close(now_ms);
+                    connection.paused = false;
+                }
+            }
+            Input::Time => {}
+        }
+    }
+
+    fn of_link(&mut self, link: LinkId) -> Option<&mut Connection> {
+        self.connections.values_mut().find(|connection| connection.id == Some(link))
+    }
+
+    fn power(&mut self, now_ms: u64, powered: bool) {
+        if powered == self.powered {
+            return;
+        }
+        self.powered = powered;
+        // Whatever ran has ended with the adapter, whichever way it went.
+        (self.advertised, self.connecting) = (None, None);
+        self.scan.lost();
+        self.contacts.forget_connections();
+        for connection in self.connections.values_mut() {
+            connection.gone = true;
+            connection.link.disconnected(now_ms);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one input")]
+    fn connected(
+        &mut self,
+        now_ms: u64,
+        id: ConnectionId,
+        address: Address,
+        role: Role,
+        bytes_max: usize,
+        beacon: Option<Beacon>,
+        outputs: &mut Vec<Output>,
+    ) {
+        let asked = self.connecting.take_if(|(asked, _)| *asked == address);
+        let pays = asked.is_some_and(|(_, pays)| pays);
+        let entropy = self.entropy.next();
+        let setting = Setting { network: &self.config.network, greeting: self.id, entropy };
+        let link = match (role, &self.search) {
+            (Role::Peripheral, _) => Link::respond(now_ms, &setting, self.invited.clone()),
+            (Role::Central, Some(search)) if pays => {
+                Link::initiate(now_ms, &setting, search.callee())
+            }
+            // The payer has given up meanwhile.
+            (Role::Central, None) if pays => {
+                return outputs.push(Output::Disconnect { connection: id });
+            }
+            (Role::Central, _) => {
+                self.contacts.connected(now_ms, address);
+                Link::initiate(now_ms, &setting, Callee::Stranger)
+            }
+        };
+        let mut connection = Connection::new(now_ms, address, role, link, pays);
+        connection.bytes_max = in_bounds(bytes_max);
+        let kept = usize::from(!pays && self.invited.is_none());
+        let full = self.occupied() + kept >= self.config.connections_max;
+        let same = beacon.is_some_and(|beacon| {
+            !pays && beacon.fingerprint == fingerprint(&self.held, beacon.id)
+        });
+        if (full && role == Role::Peripheral) || same {
+            outputs.push(Output::Disconnect { connection: id });
+            if role == Role::Central {
+                self.contacts.finished(now_ms, address);
+            }
+            return;
+        }
+        self.advertised = None;
+        self.connections.insert(id, connection);
+    }
+
+    fn connect_failed(&mut self, now_ms: u64, address: Address) {
+        match self.connecting.take_if(|(asked, _)| *asked == address) {
+            Some((_, true)) => {
+                if let Some(search) = &mut self.search {
+                    search.failed(now_ms);
+                }
+            }
+            Some((_, false)) => self.contacts.failed(now_ms, address),
+            None => {}
+        }
+    }
+
+    fn received(&mut self, now_ms: u64, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if connection.link.receive(now_ms, bytes) {
+            let entropy = self.entropy.next();
+            let setting = Setting { network: &self.config.network, greeting: self.id, entropy };
+            let link = Link::respond(now_ms, &setting, self.invited.clone());
+            connection.begin_anew(now_ms, link);
+            connection.link.receive(now_ms, bytes);
+        }
+    }
+
+    /// Connections that take one of the places.
+    fn occupied(&self) -> usize {
+        self.connections.values().filter(|connection| !connection.gone).count()
+    }
+
+    /// Runs every link as far as it goes now. True if one has ended.
+    fn run_links(&mut self, now_ms: u64, outputs: &mut Vec<Output>) -> bool {
+        let mut ended = false;
+        let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        for id in ids {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.on_time(now_ms, self.config.idle_ms);
+            connection.transmit(now_ms, id, self.config.unsent_max, outputs);
+            while let Some(event) = self.next_event(now_ms, id) {
+                ended |= matches!(event, Event::Down(_));
+                self.on_event(now_ms, id, event, outputs);
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.transmit(now_ms, id, self.config.unsent_max, outputs);
+            if connection.gone && connection.ended {
+                self.connections.remove(&id);
+            } else if connection.link.is_over(now_ms) && !connection.dropped {
+                connection.dropped = true;
+                outputs.push(Output::Disconnect { connection: id });
+            }
+        }
+        ended
+    }
+
+    fn next_event(&mut self, now_ms: u64, id: ConnectionId) -> Option<Event> {
+        let connection = self.connections.get_mut(&id).filter(|connection| !connection.paused)?;
+        connection.next_event(now_ms)
+    }
+
+    fn on_event(&mut self, now_ms: u64, id: ConnectionId, event: Event, outputs: &mut Vec<Output>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match (event, connection.id) {
+            (Event::Up { handshake_hash, greeting }, _) => {
+                let link = LinkId(self.links);
+                self.links += 1;
+                (connection.id, connection.greeting) = (Some(link), greeting);
+                connection.talked_ms = now_ms;
+                let initiator = connection.link.initiator();
+                let message_bytes_max = MESSAGE_BYTES_MAX;
+                let info = LinkInfo { link, handshake_hash, initiator, message_bytes_max };
+                outputs.push(Output::Link(LinkEvent::Up(info)));
+                self.leave_second(now_ms, id);
+            }
+            (Event::Message(bytes), Some(link)) => {
+                connection.talked_ms = now_ms;
+                if connection.pays {
+                    // Answered, whatever the answer says.
+                    self.search = None;
+                }
+                outputs.push(Output::Link(LinkEvent::Message { link, bytes }));
+            }
+            (Event::Replayable(bytes), Some(link)) => outputs.push(Output::First { link, bytes }),
+            (Event::Down(reason), link) => {
+                let (address, role, pays) = (connection.address, connection.role, connection.pays);
+                connection.id = None;
+                match (role, pays) {
+                    (Role::Central, true) => {
+                        if let Some(search) = &mut self.search {
+                            search.failed(now_ms);
+                        }
+                    }
+                    (Role::Central, false) if link.is_none() => {
+                        self.contacts.failed(now_ms, address);
+                    }
+                    (_, false) if link.is_some() => self.contacts.finished(now_ms, address),
+                    _ => {}
+                }
+                if let Some(link) = link {
+                    outputs.push(Output::Link(LinkEvent::Down { link, reason }));
+                }
+            }
+            (Event::Message(_) | Event::Replayable(_), None) => {}
+        }
+    }
+}
+
+/// Both ends of a pair may have begun. The one with the higher id leaves the link it began, if it
+/// is the younger: what a liar says of its id ends no link that was there before.
+impl Radio {
+    fn leave_second(&mut self, now_ms: u64, id: ConnectionId) {
+        let Some(younger) = self.connections.get(&id) else { return };
+        let Some(theirs) =
+            younger.greeting.filter(|theirs| younger.link.initiator() && self.id > *theirs)
+        else {
+            return;
+        };
+        let has_older = self.connections.iter().any(|(other, connection)| {
+            *other != id && connection.greeting == Some(theirs) && connection.link.is_open()
+        });
+        if has_older && let Some(younger) = self.connections.get_mut(&id) {
+            younger.link.close(now_ms);
+        }
+    }
+}
+
+/// What is advertised, listened for and connected to.
+impl Radio {
+    fn plan(&mut self, now_ms: u64, outputs: &mut Vec<Output>) {
+        if !self.powered {
+            return;
+        }
+        if now_ms >= self.rotate_at_ms {
+            let [a, b, c, d, ..] = self.entropy.next();
+            (self.id, self.new_address) = ([a, b, c, d], true);
+            self.rotate_at_ms = now_ms + self.rotation_ms();
+        }
+        if self.search.as_ref().is_some_and(|search| now_ms >= search.until_ms) {
+            self.search = None;
+            outputs.push(Output::NoAnswer);
+        }
+        self.plan_advertising(now_ms, outputs);
+        for step in self.scan.steps(now_ms, self.want()) {
+            outputs.push(match step {
+                Step::Start { fast } => Output::Scan { fast },
+                Step::Stop => Output::StopScan,
+            });
+        }
+        self.plan_connecting(now_ms, outputs);
+    }
+
+    /// Between two thirds and four thirds of what is configured: a device is not known by its
+    /// rhythm.
+    fn rotation_ms(&mut self) -> u64 {
+        self.config.rotate_ms * 2 / 3 + self.entropy.below(self.config.rotate_ms * 2 / 3 + 1)
+    }
+
+    fn advertisement(&self) -> Advertisement {
+        match &self.invited {
+            Some((session, _)) => Advertisement::Payee(session.uuid),
+            None if self.config.service_data => Advertisement::Mesh(self.beacon()),
+            None => Advertisement::Bare,
+        }
+    }
+
+    fn plan_advertising(&mut self, now_ms: u64, outputs: &mut Vec<Output>) {
+        let kept = usize::from(self.invited.is_none());
+        if self.occupied() + kept >= self.config.connections_max {
+            if self.advertised.take().is_some() {
+                outputs.push(Output::StopAdvertising);
+            }
+            return;
+        }
+        let wanted = self.advertisement();
+        match self.advertised {
+            Some((shown, _)) if shown == wanted && !self.new_address => return,
+            Some((Advertisement::Mesh(_), since_ms))
+                if matches!(wanted, Advertisement::Mesh(_))
+                    && !self.new_address
+                    && now_ms < since_ms + self.config.advertise_ms =>
+            {
+                return;
+            }
+            // A session and a beacon under one address would tie the two together.
+            Some((Advertisement::Payee(shown), _)) => {
+                self.new_address |= wanted != Advertisement::Payee(shown);
+            }
+            Some(_) => self.new_address |= self.invited.is_some(),
+            None => {}
+        }
+        let new_address = core::mem::take(&mut self.new_address);
+        self.advertised = Some((wanted, now_ms));
+        let fast = self.invited.is_some();
+        outputs.push(Output::Advertise { bytes: wanted.encode(), new_address, fast });
+    }
+
+    fn want(&self) -> Want {
+        let free = self.config.connections_max.saturating_sub(self.occupied());
+        match &self.search {
+            Some(_) if self.pays_now() || free == 0 => Want::Nothing,
+            Some(_) => Want::Payee,
+            None if free <= 1 => Want::Nothing,
+            None => Want::Mesh,
+        }
+    }
+
+    /// Whether the payee was found, and a link with it is there or being made.
+    fn pays_now(&self) -> bool {
+        self.connecting.is_some_and(|(_, pays)| pays)
+            || self.connections.values().any(|connection| connection.pays && !connection.gone)
+    }
+
+    fn plan_connecting(&mut self, now_ms: u64, outputs: &mut Vec<Output>) {
+        self.choose_at_ms = None;
+        // A controller makes one connection at a time.
+        if self.connecting.is_some() || self.want() == Want::Nothing {
+            return;
+        }
+        if let Some(search) = &mut self.search {
+            if let Some(address) = search.found(now_ms) {
+                let psm = search.session.psm;
+                self.connecting = Some((address, true));
+                outputs.push(Output::Connect { address, psm });
+            }
+            return;
+        }
+        let seen = matches!(self.advertised, Some((Advertisement::Mesh(_), _)));
+        let own = Own { id: self.id, held: self.held, seen };
+        let (chosen, next) = self.contacts.choose(now_ms, &own);
+        self.choose_at_ms = next;
+        if let Some(address) = chosen {
+            self.contacts.connected(now_ms, address);
+            self.connecting = Some((address, false));
+            outputs.push(Output::Connect { address, psm: None });
+        }
+    }
+}
+
+fn in_bounds(bytes_max: usize) -> usize {
+    bytes_max.clamp(FRAGMENT_BYTES_MIN, FRAGMENT_BYTES_MAX)
+}
