@@ -147,6 +147,12 @@ impl Contacts {
         self.contact(now_ms, address).connected = true;
     }
 
+    /// The device that advertises under this id, if it was seen.
+    pub fn of_id(&self, id: [u8; 4]) -> Option<Address> {
+        let has_id = |contact: &Contact| contact.beacon.is_some_and(|beacon| beacon.id == id);
+        self.known.iter().find(|(_, contact)| has_id(contact)).map(|(address, _)| *address)
+    }
+
     /// A connection with it could not be made, or ended before its link was up.
     pub fn failed(&mut self, now_ms: u64, address: Address) {
         let patience = self.patience;

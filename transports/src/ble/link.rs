@@ -213,6 +213,7 @@ impl Link {
             return false;
         };
         self.heard_ms = self.heard_ms.max(now_ms);
+        let over = matches!(self.stage, Stage::Over) && self.ending.is_none();
         match fragment {
             Fragment::Reset => self.fail_quietly(CloseReason::Cut),
             Fragment::Parts { data: Some(data), .. }
@@ -221,6 +222,7 @@ impl Link {
                 self.fail_quietly(CloseReason::Cut);
                 return true;
             }
+            Fragment::Parts { .. } if over => {}
             Fragment::Parts { .. } => self.pipe.receive(now_ms, &fragment),
         }
         if !matches!(self.stage, Stage::Open(_)) {
@@ -275,7 +277,7 @@ impl Link {
         if matches!(self.stage, Stage::Over) || (now_ms < ending.at_ms && !drained) {
             return None;
         }
-        self.stage = Stage::Over;
+        (self.stage, self.ending) = (Stage::Over, None);
         Some(Event::Down(ending.reason))
     }
 
@@ -327,7 +329,11 @@ impl Link {
     pub fn on_time(&mut self, now_ms: u64) {
         self.pipe.on_time(now_ms);
         self.hold_until = self.hold_until.filter(|until| now_ms < *until);
-        if matches!(self.stage, Stage::Over) || self.ending.is_some() {
+        if matches!(self.stage, Stage::Over) {
+            self.ending = self.ending.filter(|ending| now_ms < ending.at_ms);
+            return;
+        }
+        if self.ending.is_some() {
             return;
         }
         let opening_over = !self.confirmed && now_ms >= self.began_ms + OPENING_MS;
@@ -348,7 +354,8 @@ impl Link {
         if matches!(self.stage, Stage::Over) {
             return ending;
         }
-        let pipe = self.pipe.deadline();
+        // A peripheral says nothing before it knows whom to address.
+        let pipe = self.hello.and_then(|_| self.pipe.deadline());
         if ending.is_some() {
             return pipe.into_iter().chain(ending).min();
         }

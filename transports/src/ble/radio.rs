@@ -512,6 +512,11 @@ impl Radio {
                 let link = LinkId(self.links);
                 self.links += 1;
                 (connection.id, connection.greeting) = (Some(link), greeting);
+                if let Some(address) = greeting.and_then(|id| self.contacts.of_id(id)) {
+                    // A central may come from another address than it advertises under.
+                    connection.address = address;
+                    self.contacts.connected(now_ms, address);
+                }
                 connection.talked_ms = now_ms;
                 let initiator = connection.link.initiator();
                 let message_bytes_max = MESSAGE_BYTES_MAX;

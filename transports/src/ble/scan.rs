@@ -68,7 +68,7 @@ pub enum Step {
 }
 
 /// The state of listening.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ScanPlan {
     config: ScanConfig,
     /// What the running scan is for, and since when it runs.
@@ -223,7 +223,7 @@ mod tests {
                 }
                 if let Some(deadline) = plan.deadline(want).filter(|due| *due > now_ms) {
                     // Before its deadline the plan has nothing to say.
-                    prop_assert_eq!(plan.steps(deadline - 1, want), []);
+                    prop_assert_eq!(plan.clone().steps(deadline - 1, want), []);
                 }
                 prop_assert_eq!(plan.steps(now_ms, want), []);
             }
