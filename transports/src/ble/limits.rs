@@ -8,12 +8,9 @@ use crate::limits::{FRAME_BYTES_MAX, FRAME_PREFIX_BYTES, MESSAGE_BYTES_MAX};
 /// which 3 are its own header.
 pub const FRAGMENT_BYTES_MIN: usize = 20;
 
-/// Bytes of the longest fragment: one service data unit of an L2CAP channel. GATT ends at 512, the
-/// longest attribute.
+/// Bytes of the longest fragment, on an L2CAP channel: what Linux takes as one unit without asking.
+/// GATT ends at 512, the longest attribute.
 pub const FRAGMENT_BYTES_MAX: usize = 2_048;
-
-/// Bytes of the longest value that GATT carries at once.
-pub const GATT_BYTES_MAX: usize = 512;
 
 /// Fragments under way in one direction. At an MTU of 185 and a round trip of 90 ms they are
 /// 64 kB/s, about what such a phone's radio carries; a payment's first message, 9 fragments, always

@@ -8,20 +8,23 @@
 use std::collections::VecDeque;
 
 use crate::ble::fragment::{self, Fragment};
-use crate::ble::hello::{HELLO_BYTES, Hello, Pattern};
+use crate::ble::hello::Hello;
 use crate::ble::hint::Session;
 use crate::ble::limits::{
-    ANSWER_WAIT_MS, CLOSING_MS, FIRST_PAYLOAD_BYTES_MAX, KEEP_ALIVE_MS, OPENING_FRAME_BYTES_MAX,
-    OPENING_MS, SILENCE_MS,
+    CLOSING_MS, KEEP_ALIVE_MS, OPENING_FRAME_BYTES_MAX, OPENING_MS, SILENCE_MS,
 };
 use crate::ble::pipe::Pipe;
-use crate::channel::{Channel, Handshake, LinkKey, Role};
+use crate::channel::{Channel, Handshake};
 use crate::frame::{self, Decoder};
 use crate::limits::{
     FRAME_BYTES_MAX, FRAME_PREFIX_BYTES, MESSAGE_BYTES_MAX, SEAL_BYTES, SIGNAL_BYTES_MAX,
 };
 use crate::link::{CloseReason, HandshakeHash, SendError, check_message};
 use crate::signal::{self, Farewell, Signal};
+
+mod opening;
+
+use opening::Responder;
 
 /// Bytes of what each end of a link between strangers says of itself in the handshake, sealed: the
 /// id under which it advertises.
@@ -103,15 +106,6 @@ enum Stage {
     Over,
 }
 
-/// What a responder needs until it knows which handshake it is in.
-#[derive(Debug)]
-struct Responder {
-    network: Vec<u8>,
-    entropy: [u8; 32],
-    session: Option<(Session, LinkKey)>,
-    begun: Vec<u8>,
-}
-
 /// An end that is not there yet: messages before it are still to be taken or to be sent.
 #[derive(Clone, Copy, Debug)]
 struct Ending {
@@ -120,52 +114,6 @@ struct Ending {
 }
 
 impl Link {
-    /// The central's end.
-    pub fn initiate(now_ms: u64, setting: &Setting<'_>, callee: Callee) -> Self {
-        let (pattern, key) = match &callee {
-            Callee::Stranger => (Pattern::Stranger, None),
-            Callee::Payee { session, .. } => (Pattern::Payee, Some(session)),
-        };
-        let hello = Hello { pattern, tag: tag(&setting.entropy) };
-        let role = match key {
-            None => Role::InitiateStranger,
-            Some(session) => Role::InitiateKnown { responder: session.key },
-        };
-        let uuid = key.map(|session| session.uuid);
-        let mut link = Link::new(now_ms, true, setting.greeting);
-        link.hello = Some(hello);
-        link.pipe.queue(&hello.encode());
-        let (first, deferred) = match callee {
-            Callee::Payee { first, .. } if first.len() > FIRST_PAYLOAD_BYTES_MAX => {
-                (Vec::new(), Some(first))
-            }
-            Callee::Payee { first, .. } => (first, None),
-            Callee::Stranger => (Vec::new(), None),
-        };
-        link.deferred = deferred;
-        let prologue = hello.prologue(setting.network, uuid.as_ref());
-        let handshake = handshake(role, None, &prologue, &setting.entropy);
-        link.stage = match handshake {
-            Some(handshake) => Stage::Handshake(handshake),
-            None => Stage::Over,
-        };
-        link.write_handshake(now_ms, &first);
-        link
-    }
-
-    /// The peripheral's end, which answers strangers, and payers if a session is open.
-    pub fn respond(
-        now_ms: u64,
-        setting: &Setting<'_>,
-        session: Option<(Session, LinkKey)>,
-    ) -> Self {
-        let mut link = Link::new(now_ms, false, setting.greeting);
-        let (network, entropy) = (setting.network.to_vec(), setting.entropy);
-        let responder = Responder { network, entropy, session, begun: Vec::new() };
-        link.stage = Stage::Hello(Box::new(responder));
-        link
-    }
-
     fn new(now_ms: u64, initiator: bool, greeting: [u8; GREETING_BYTES]) -> Self {
         Link {
             stage: Stage::Over,
@@ -394,39 +342,6 @@ impl Link {
         }
     }
 
-    fn take_hello(&mut self, input: &mut &[u8]) {
-        let Stage::Hello(responder) = &mut self.stage else {
-            return;
-        };
-        let missing = HELLO_BYTES - responder.begun.len();
-        let (taken, rest) = input.split_at(input.len().min(missing));
-        responder.begun.extend_from_slice(taken);
-        *input = rest;
-        if responder.begun.len() < HELLO_BYTES {
-            return;
-        }
-        let hello = Hello::decode(&responder.begun);
-        let session = responder.session.take();
-        let begun = hello.and_then(|hello| {
-            let (role, uuid, key) = match (hello.pattern, session) {
-                (Pattern::Stranger, _) => (Role::RespondStranger, None, None),
-                (Pattern::Payee, Some((session, key))) => {
-                    (Role::RespondKnown, Some(session.uuid), Some(key))
-                }
-                (Pattern::Payee, None) => return None,
-            };
-            let prologue = hello.prologue(&responder.network, uuid.as_ref());
-            Some((hello, handshake(role, key, &prologue, &responder.entropy)?))
-        });
-        match begun {
-            Some((hello, handshake)) => {
-                self.hello = Some(hello);
-                self.stage = Stage::Handshake(handshake);
-            }
-            None => self.fail(CloseReason::Misbehaved),
-        }
-    }
-
     fn on_frame(&mut self, now_ms: u64, frame: &[u8]) {
         match &mut self.stage {
             Stage::Handshake(handshake) => match handshake.read(frame) {
@@ -463,87 +378,6 @@ impl Link {
         }
     }
 
-    /// The other end's handshake message was good; what it carried is looked at.
-    fn on_handshake(&mut self, now_ms: u64, payload: Vec<u8>) {
-        let pattern = self.hello.map(|hello| hello.pattern);
-        let Stage::Handshake(handshake) = &self.stage else {
-            return;
-        };
-        let answers = handshake.is_my_turn();
-        let (greeting, first) = match (pattern, self.initiator) {
-            // XX: message 1 carries nothing, 2 and 3 the ids.
-            (Some(Pattern::Stranger), initiator) if initiator || !answers => {
-                match payload.try_into() {
-                    Ok(greeting) => (Some(greeting), Vec::new()),
-                    Err(_) => return self.fail(CloseReason::Misbehaved),
-                }
-            }
-            // IK: message 1 carries the payment.
-            (Some(Pattern::Payee), false) => (None, payload),
-            _ if payload.is_empty() => (None, payload),
-            _ => return self.fail(CloseReason::Misbehaved),
-        };
-        if answers {
-            let greeting = self.greeting;
-            let said: &[u8] = if pattern == Some(Pattern::Stranger) { &greeting } else { &[] };
-            self.write_handshake(now_ms, said);
-        }
-        self.open_if_finished(now_ms, greeting, first);
-    }
-
-    fn write_handshake(&mut self, now_ms: u64, payload: &[u8]) {
-        let Stage::Handshake(handshake) = &mut self.stage else {
-            return;
-        };
-        let message = handshake.write(payload).ok();
-        let frame = message.and_then(|body| frame::encode(&body, OPENING_FRAME_BYTES_MAX).ok());
-        match frame {
-            Some(frame) => {
-                self.pipe.queue(&frame);
-                self.said_ms = now_ms;
-            }
-            None => self.fail(CloseReason::Misbehaved),
-        }
-    }
-
-    fn open_if_finished(
-        &mut self,
-        now_ms: u64,
-        greeting: Option<[u8; GREETING_BYTES]>,
-        first: Vec<u8>,
-    ) {
-        match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Handshake(handshake) if handshake.is_finished() => match handshake.finish() {
-                Ok(channel) => {
-                    let handshake_hash = channel.handshake_hash();
-                    self.stage = Stage::Open(Box::new(channel));
-                    self.events.push_back(Event::Up { handshake_hash, greeting });
-                }
-                Err(_) => return self.fail(CloseReason::Misbehaved),
-            },
-            stage => {
-                self.stage = stage;
-                return;
-            }
-        }
-        if !first.is_empty() {
-            self.events.push_back(Event::Replayable(first));
-        }
-        let payee = self.hello.is_some_and(|hello| hello.pattern == Pattern::Payee);
-        if payee && self.initiator {
-            // Shows the payee that this is no replay; rides with the receipt's acknowledgement.
-            self.say(&Signal::KeepAlive.encode());
-            if let Some(message) = self.deferred.take() {
-                self.say(&signal::encode_message(&message));
-            }
-        } else {
-            self.hold_until = Some(now_ms + ANSWER_WAIT_MS);
-        }
-        if !payee || self.initiator {
-            self.confirm();
-        }
-    }
-
     /// The other end holds its key now: it may fill a window, and send the longest messages.
     fn confirm(&mut self) {
         if !self.confirmed {
@@ -572,7 +406,8 @@ impl Link {
     /// Ends the link and lets the other end know that it has.
     fn fail(&mut self, reason: CloseReason) {
         self.fail_quietly(reason);
-        self.reset_due = true;
+        // Before the hello there is nobody to address.
+        self.reset_due = self.hello.is_some();
     }
 
     fn fail_quietly(&mut self, reason: CloseReason) {
@@ -594,26 +429,6 @@ impl Link {
         });
         self.pipe.held_bytes() + taken.sum::<usize>()
     }
-}
-
-/// A handshake with keys of this link alone, unless the end has a key of its own to show.
-fn handshake(
-    role: Role,
-    key: Option<LinkKey>,
-    prologue: &[u8],
-    entropy: &[u8; 32],
-) -> Option<Box<Handshake>> {
-    let fresh =
-        || LinkKey::from_bytes(blake3::derive_key("hundi 2026 ble link static v1", entropy));
-    let key = key.unwrap_or_else(fresh);
-    let ephemeral = blake3::derive_key("hundi 2026 ble link ephemeral v1", entropy);
-    Handshake::new(role, &key, prologue, ephemeral).ok().map(Box::new)
-}
-
-/// The name of a link on its connection, which nobody can foresee.
-fn tag(entropy: &[u8; 32]) -> [u8; 2] {
-    let [one, two, ..] = blake3::derive_key("hundi 2026 ble link tag v1", entropy);
-    [one, two]
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ble::hint::Session;
+use crate::ble::limits::{ANSWER_WAIT_MS, FIRST_PAYLOAD_BYTES_MAX};
 use crate::ble::limits::{OPENING_EARLY_BYTES_MAX, WINDOW_FRAGMENTS};
 use crate::ble::rig::{Air, Weather};
+use crate::channel::LinkKey;
 
 const QUIET: Weather =
     Weather { lost_per_mille: 0, doubled_per_mille: 0, early_ms: 20, late_ms_max: 0 };
@@ -311,6 +314,8 @@ fn who_says_nothing_is_given_up_in_time() {
     link.receive(9_000, &[0, 0x90, 0x10]);
     link.on_time(OPENING_MS);
     assert_eq!(link.next_event(OPENING_MS), Some(Event::Down(CloseReason::Silent)));
+    assert_eq!(link.transmit(OPENING_MS, 182), None, "there is nobody to address");
+    assert!(link.is_over(OPENING_MS));
     let mut link = Link::initiate(0, &setting(1), Callee::Stranger);
     while link.next_event(link.deadline().unwrap_or(0)).is_none() {
         let now_ms = link.deadline().unwrap();

@@ -49,11 +49,10 @@ impl World {
             let fragment = fragment::decode(&bytes).unwrap();
             self.pipes[to].receive(self.now_ms, &fragment);
         }
-        for side in 0..2 {
-            self.pipes[side].on_time(self.now_ms);
-            if readers[side] {
-                let taken = self.pipes[side].take(self.now_ms);
-                self.heard[side].extend(taken);
+        for ((pipe, heard), reads) in self.pipes.iter_mut().zip(&mut self.heard).zip(readers) {
+            pipe.on_time(self.now_ms);
+            if reads {
+                heard.extend(pipe.take(self.now_ms));
             }
         }
         true
