@@ -66,3 +66,29 @@ fn feed(mut link: link::Link, mut input: &[u8]) -> usize {
     }
     ups
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_off_the_air_brings_a_link_up(
+            values in proptest::collection::vec(
+                (0_u8..=255, proptest::collection::vec(any::<u8>(), 0..120)), 0..12),
+            tagged in any::<bool>(),
+        ) {
+            let mut input = Vec::new();
+            for (wait, value) in values {
+                let mut value = value;
+                if tagged && value.len() > 4 {
+                    // Data, and of a plausible number.
+                    (value[0], value[1]) = (value[0] % 4, 0x10);
+                }
+                input.extend_from_slice(&[u8::try_from(value.len()).unwrap(), wait]);
+                input.extend(value);
+            }
+            prop_assert_eq!(super::read_arbitrary(&input), 0);
+        }
+    }
+}

@@ -173,7 +173,7 @@ fn airs() -> Vec<Vec<u8>> {
     vec![
         Advertisement::Mesh(beacon).encode(),
         Advertisement::Payee([5; 16]).encode(),
-        Info { psm: Some(0x85), unit_bytes_max: 2_048, beacon }.encode().to_vec(),
+        Info { psm: Some(0x85), unit_bytes_max: 2_048, beacon: Some(beacon) }.encode().to_vec(),
         Session { uuid: [5; 16], key: [6; 32], psm: None }.encode().into_bytes(),
         begin(Pattern::Stranger, 32),
         begin(Pattern::Payee, 96),

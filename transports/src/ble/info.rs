@@ -20,8 +20,8 @@ pub struct Info {
     pub psm: Option<u16>,
     /// Bytes of the longest unit that the channel takes.
     pub unit_bytes_max: u16,
-    /// As in its advertisement.
-    pub beacon: Beacon,
+    /// Its beacon. None while it shows a payee's session, which nothing may tie to its id.
+    pub beacon: Option<Beacon>,
 }
 
 /// Why a value is no INFO. Another device, or one of another time: do not go on.
@@ -48,7 +48,9 @@ impl Info {
         bytes[0] = VERSION;
         bytes[1..3].copy_from_slice(&self.psm.unwrap_or(0).to_le_bytes());
         bytes[3..5].copy_from_slice(&self.unit_bytes_max.to_le_bytes());
-        bytes[5..].copy_from_slice(&self.beacon.encode());
+        if let Some(beacon) = self.beacon {
+            bytes[5..].copy_from_slice(&beacon.encode());
+        }
         bytes
     }
 }
@@ -64,7 +66,7 @@ pub fn decode(bytes: &[u8]) -> Result<Info, DecodeError> {
             let beacon = rest.first_chunk::<BEACON_BYTES>().ok_or(short)?;
             let psm = u16::from_le_bytes([*a, *b]);
             let unit_bytes_max = u16::from_le_bytes([*c, *d]);
-            let beacon = Beacon::decode(beacon);
+            let beacon = (*beacon != [0; BEACON_BYTES]).then(|| Beacon::decode(beacon));
             Ok(Info { psm: (psm != 0).then_some(psm), unit_bytes_max, beacon })
         }
         [] | [VERSION, ..] => Err(short),
@@ -83,10 +85,11 @@ mod tests {
         fn every_info_comes_back_also_with_more_behind_it(
             psm in proptest::option::of(1_u16..),
             unit_bytes_max in any::<u16>(),
-            beacon in any::<[u8; 10]>(),
+            beacon in proptest::option::of([1_u8.., 0.., 0.., 0.., 0.., 0.., 0.., 0.., 0.., 0..]),
             more in proptest::collection::vec(any::<u8>(), 0..5),
         ) {
-            let info = Info { psm, unit_bytes_max, beacon: Beacon::decode(&beacon) };
+            let beacon = beacon.map(|beacon| Beacon::decode(&beacon));
+            let info = Info { psm, unit_bytes_max, beacon };
             let mut bytes = info.encode().to_vec();
             bytes.extend(more);
             prop_assert_eq!(decode(&bytes), Ok(info));

@@ -13,7 +13,7 @@ use crate::ble::contacts::{Address, Contacts};
 use crate::ble::entropy::Entropy;
 use crate::ble::hint::Session;
 use crate::ble::limits::{FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MIN};
-use crate::ble::link::{Callee, Event, Link, Setting};
+use crate::ble::link::{Callee, Event, GREETING_BYTES, Link, Setting};
 use crate::ble::scan::ScanPlan;
 use crate::channel::LinkKey;
 use crate::limits::MESSAGE_BYTES_MAX;
@@ -28,6 +28,9 @@ pub use interface::{Config, ConnectionId, Input, Output, Role};
 
 use connection::Connection;
 use search::Search;
+
+/// What stands for the id of a device that gives none.
+const NO_GREETING: [u8; GREETING_BYTES] = [0; GREETING_BYTES];
 
 /// One device's Bluetooth.
 #[derive(Debug)]
@@ -81,9 +84,19 @@ impl Radio {
         radio
     }
 
-    /// What this device says of itself now; INFO repeats it.
-    pub fn beacon(&self) -> Beacon {
+    /// What INFO says of this device now: its beacon, unless it shows a session.
+    pub fn beacon(&self) -> Option<Beacon> {
+        self.invited.is_none().then(|| self.own_beacon())
+    }
+
+    fn own_beacon(&self) -> Beacon {
         Beacon { fingerprint: fingerprint(&self.held, self.id), id: self.id }
+    }
+
+    /// The id that this device gives in a handshake: none (zeros) while it shows a session, or
+    /// whoever connects would learn whose it is.
+    fn greeting(&self) -> [u8; GREETING_BYTES] {
+        if self.invited.is_none() { self.id } else { NO_GREETING }
     }
 
     /// Takes an input and says what is to be done, in this order. Never more than a few outputs
@@ -216,7 +229,8 @@ impl Radio {
         let asked = self.connecting.take_if(|(asked, _)| *asked == address);
         let pays = asked.is_some_and(|(_, pays)| pays);
         let entropy = self.entropy.next();
-        let setting = Setting { network: &self.config.network, greeting: self.id, entropy };
+        let greeting = self.greeting();
+        let setting = Setting { network: &self.config.network, greeting, entropy };
         let link = match (role, &self.search) {
             (Role::Peripheral, _) => Link::respond(now_ms, &setting, self.invited.clone()),
             (Role::Central, Some(search)) if pays => {
@@ -262,12 +276,13 @@ impl Radio {
     }
 
     fn received(&mut self, now_ms: u64, id: ConnectionId, bytes: &[u8]) {
+        let greeting = self.greeting();
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         if connection.link.receive(now_ms, bytes) {
             let entropy = self.entropy.next();
-            let setting = Setting { network: &self.config.network, greeting: self.id, entropy };
+            let setting = Setting { network: &self.config.network, greeting, entropy };
             let link = Link::respond(now_ms, &setting, self.invited.clone());
             connection.begin_anew(now_ms, link);
             connection.link.receive(now_ms, bytes);
@@ -312,6 +327,7 @@ impl Radio {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match (event, connection.id) {
             (Event::Up { handshake_hash, greeting }, _) => {
+                let greeting = greeting.filter(|id| *id != NO_GREETING);
                 let link = LinkId(self.links);
                 self.links += 1;
                 (connection.id, connection.greeting) = (Some(link), greeting);

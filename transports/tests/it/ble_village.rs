@@ -199,6 +199,7 @@ fn id_and_address_change_together_and_a_session_has_an_address_of_its_own() {
     ether.handle(0, Input::Invite(Some(invite())));
     assert_eq!(advertisement::decode(ether.advertised(0).unwrap()).services, [invite().0.uuid]);
     let during = ether.address(0);
+    assert_eq!(ether.radio(0).beacon(), None, "whoever reads INFO learns no id");
     ether.handle(0, Input::Invite(None));
     assert!(advertisement::decode(ether.advertised(0).unwrap()).is_mesh());
     assert!(before != during && during != ether.address(0));

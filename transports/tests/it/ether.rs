@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hundi_transports::ble::advertisement::{self, Beacon};
+use hundi_transports::ble::advertisement;
 use hundi_transports::ble::contacts::Address;
-use hundi_transports::ble::info::Info;
+use hundi_transports::ble::info::{self, Info};
 use hundi_transports::ble::radio::{Config, ConnectionId, Input, Output, Radio, Role};
 use hundi_transports::link::{LinkEvent, LinkId, SendError};
 
@@ -110,6 +110,10 @@ impl Ether {
         at
     }
 
+    pub(crate) fn radio(&self, at: usize) -> &Radio {
+        &self.stations[at].radio
+    }
+
     /// What a station has on the air.
     pub(crate) fn advertised(&self, at: usize) -> Option<&[u8]> {
         self.stations[at].advertises.as_deref()
@@ -165,11 +169,9 @@ impl Ether {
         };
         let [central, peripheral] = [from, to].map(|at| address(&self.stations[at]));
         // As a central sees it after reading INFO.
-        let beacon = Some(self.stations[to].radio.beacon());
-        let beacon: Option<Beacon> = beacon.map(|beacon| {
-            let info = Info { psm: None, unit_bytes_max: 0, beacon };
-            hundi_transports::ble::info::decode(&info.encode()).unwrap().beacon
-        });
+        let beacon = self.stations[to].radio.beacon();
+        let info = Info { psm: None, unit_bytes_max: 0, beacon }.encode();
+        let beacon = info::decode(&info).unwrap().beacon;
         let scanned = self.stations[to].advertises.take().is_some();
         let beacon = beacon.filter(|_| scanned);
         self.handle(

@@ -38,7 +38,7 @@ impl Radio {
     pub(super) fn advertisement(&self) -> Advertisement {
         match &self.invited {
             Some((session, _)) => Advertisement::Payee(session.uuid),
-            None if self.config.service_data => Advertisement::Mesh(self.beacon()),
+            None if self.config.service_data => Advertisement::Mesh(self.own_beacon()),
             None => Advertisement::Bare,
         }
     }

@@ -88,15 +88,21 @@ fn sightings() -> Vec<Value> {
 }
 
 fn infos() -> Vec<Value> {
-    let of = |psm: Option<u16>, unit_bytes_max: u16, more: &[u8]| {
-        let info = Info { psm, unit_bytes_max, beacon: beacon() };
+    let of = |psm: Option<u16>, unit_bytes_max: u16, beacon: Option<Beacon>, more: &[u8]| {
+        let info = Info { psm, unit_bytes_max, beacon };
         let mut bytes = info.encode().to_vec();
         bytes.extend_from_slice(more);
         assert_eq!(info::decode(&bytes), Ok(info));
-        json!({ "psm": psm, "unit_bytes_max": unit_bytes_max, "beacon": hex(beacon().encode()),
+        json!({ "psm": psm, "unit_bytes_max": unit_bytes_max, "beacon": beacon.map(|beacon| hex(beacon.encode())),
             "bytes": hex(bytes) })
     };
-    vec![of(Some(0x85), 2_048, &[]), of(None, 0, &[]), of(Some(0x85), 2_048, &[1, 2, 3])]
+    let plain = Some(beacon());
+    vec![
+        of(Some(0x85), 2_048, plain, &[]),
+        of(None, 0, plain, &[]),
+        of(Some(0x85), 2_048, plain, &[1, 2, 3]),
+        of(Some(0x85), 2_048, None, &[]),
+    ]
 }
 
 fn refused_infos() -> Vec<Value> {
