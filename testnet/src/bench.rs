@@ -11,6 +11,8 @@ pub mod bound;
 pub mod contact;
 pub mod difference;
 pub mod disk;
+pub mod drawing;
+pub mod expectation;
 pub mod figures;
 pub mod growth;
 pub mod measure;
@@ -19,6 +21,8 @@ pub mod plot;
 pub mod report;
 pub mod sets;
 pub mod signer;
+pub mod spread;
+pub mod village;
 pub mod walk;
 pub mod world;
 

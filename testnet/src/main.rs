@@ -4,7 +4,8 @@
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use hundi_testnet::bench::report::Report;
+use hundi_testnet::bench::spread::SpreadArgs;
+use hundi_testnet::bench::village::VillageArgs;
 use hundi_testnet::bench::{self, BenchError, Case};
 use hundi_testnet::chaos::{self, Until};
 use hundi_testnet::demo::{self, DemoError, Options};
@@ -92,6 +93,11 @@ docs/how-to/test-another-sync.md describes them to the byte.";
 enum Bench {
     /// Sync sessions: bytes, round trips, time and memory, beside negentropy and Automerge.
     Sync(SyncArgs),
+    /// What an hour of village life costs to simulate, from 200 phones to 10,000.
+    Village(VillageArgs),
+    /// How fast a payment and the proof against a double spend reach everybody, and what a cheat
+    /// costs at worst.
+    Spread(SpreadArgs),
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +204,8 @@ fn main() -> ExitCode {
     match command {
         Command::Demo(args) => demo(args),
         Command::Bench { bench: Bench::Sync(args) } => bench_sync(args),
+        Command::Bench { bench: Bench::Village(args) } => bench_village(&args),
+        Command::Bench { bench: Bench::Spread(args) } => bench_spread(&args),
         Command::Chaos(args) => chaos(&args),
         Command::PowerCut(args) => power_cut(&args),
         Command::StoreWriter(args) => store_writer(args),
@@ -311,19 +319,58 @@ fn demo(args: DemoArgs) -> ExitCode {
     }
 }
 
-/// Writes the files that the options name.
-fn write_files(args: &SyncArgs, report: &Report) -> anyhow::Result<()> {
+/// Writes what people asked to have in files: a plot, and a page that shows the plot beside it.
+fn write_files(
+    plot: Option<&Path>,
+    markdown: Option<&Path>,
+    draw: impl FnOnce() -> String,
+    page: impl FnOnce(Option<&str>) -> String,
+) -> anyhow::Result<()> {
     let write = |file: &Path, text: String| {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
     };
-    if let Some(file) = &args.plot {
-        write(file, bench::plot::svg(&report.rows))?;
+    if let Some(file) = plot {
+        write(file, draw())?;
     }
-    if let Some(file) = &args.markdown {
-        let plot = args.plot.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        write(file, report.to_markdown(plot))?;
+    if let Some(file) = markdown {
+        write(file, page(plot.and_then(Path::file_name).and_then(|name| name.to_str())))?;
     }
     Ok(())
+}
+
+/// There is nothing of a bench to judge, and why.
+fn no_bench(error: &BenchError) -> ExitCode {
+    eprintln!("hundi-testnet: {error}");
+    ExitCode::from(match error {
+        BenchError::Failed(_) => EXIT_LACKS,
+        BenchError::Interrupted => EXIT_INTERRUPTED,
+    })
+}
+
+fn bench_village(args: &VillageArgs) -> ExitCode {
+    let report = match bench::village::run(args) {
+        Ok(report) => report,
+        Err(error) => return no_bench(&error),
+    };
+    let (plot, page) = (args.plot.as_deref(), args.markdown.as_deref());
+    let written = write_files(plot, page, || report.to_svg(), |plot| report.to_markdown(plot));
+    match written {
+        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Err(error) => lacks(&error),
+    }
+}
+
+fn bench_spread(args: &SpreadArgs) -> ExitCode {
+    let report = match bench::spread::run(args) {
+        Ok(report) => report,
+        Err(error) => return no_bench(&error),
+    };
+    let (plot, page) = (args.plot.as_deref(), args.markdown.as_deref());
+    let written = write_files(plot, page, || report.to_svg(), |plot| report.to_markdown(plot));
+    match written {
+        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Err(error) => lacks(&error),
+    }
 }
 
 fn bench_sync(args: SyncArgs) -> ExitCode {
@@ -341,24 +388,14 @@ fn bench_sync(args: SyncArgs) -> ExitCode {
     }
     let report = match bench::run(&options) {
         Ok(report) => report,
-        Err(error) => {
-            eprintln!("hundi-testnet: {error}");
-            return match error {
-                BenchError::Failed(_) => ExitCode::from(EXIT_LACKS),
-                BenchError::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
-            };
-        }
+        Err(error) => return no_bench(&error),
     };
-    if let Err(error) = write_files(&args, &report) {
-        eprintln!("hundi-testnet: {error:#}");
-        return ExitCode::from(EXIT_LACKS);
+    let draw = || bench::plot::svg(&report.rows);
+    let page = |plot: Option<&str>| report.to_markdown(plot);
+    match write_files(args.plot.as_deref(), args.markdown.as_deref(), draw, page) {
+        Ok(()) => finish(args.json, &report.to_json(), &report.to_text(), report.held()),
+        Err(error) => lacks(&error),
     }
-    if args.json {
-        println!("{}", report.to_json());
-    } else {
-        println!("{}", report.to_text());
-    }
-    if report.held() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_HELD) }
 }
 
 /// An interrupt or termination signal makes everything that waits give up; what was started is

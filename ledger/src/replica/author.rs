@@ -220,12 +220,13 @@ impl Author {
         if claim.spent_total > grant.limit || claim.sequence() < grant.first_sequence {
             return Err(Refusal::Grant);
         }
-        self.admits_sequence(self.carry_to(trust), claim)?;
+        // Before the window, whose lower edge knows nothing of evidence.
         if claim.kind.class() == Class::Money
             && let Some(checkpoint) = self.checkpoint_in_effect(trust)
         {
             admits_undecided(checkpoint, claim)?;
         }
+        self.admits_sequence(self.carry_to(trust), claim)?;
         if self.proof.is_some() {
             return Err(Refusal::Proven);
         }

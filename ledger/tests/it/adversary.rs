@@ -2,8 +2,8 @@
 
 use crate::world::{
     self, A, B, EPOCH, Node, START, Writer, amount, author, author_key, bulletin_with, certificate,
-    certificate_with, checkpoint_at, checkpoint_with, freeze_with, grant, grant_with, id, names,
-    network_named, online, proof, receipt, signed,
+    certificate_with, checkpoint_at, checkpoint_with, freeze_with, grant, grant_with, id, live,
+    names, network_named, online, proof, receipt, signed,
 };
 use hundi_ledger::id::Hash;
 use hundi_ledger::limits::{
@@ -359,6 +359,38 @@ fn what_a_better_record_admits_leaves_the_cache() {
         return;
     }
     panic!("no salt gave the order");
+}
+
+/// Whoever was paid at a place that the bank decided otherwise may never meet a gateway: relays
+/// carry it there, however far beyond its frontier the bank has the author carried.
+#[test]
+fn what_contradicts_a_decided_entry_is_carried_in_the_cache() {
+    let mut payer = Writer::new(A, 1);
+    let mut copy = payer.clone();
+    let (first, last) = (payer.pay(10), payer.pay(10));
+    let (at_name, at_frontier) = (copy.pay(20), copy.pay(20));
+    let decided = checkpoint_with(payer.id, 1, |record| {
+        record.frontier = Some(Frontier { sequence: 1, hash: last.claim.id });
+        record.carry_to = 1 + CARRY_WINDOW;
+        record.live = live(1, 20);
+        record.names = names(&[(&first.claim, Outcome::Settled)]);
+    });
+    let mut before = node();
+    for item in [&at_name.bytes, &at_frontier.bytes, &decided] {
+        assert_eq!(before.take(item), Some(Status::Stored));
+    }
+    let mut after = node();
+    assert_eq!(after.take(&decided), Some(Status::Stored));
+    for one in [&at_name, &at_frontier] {
+        assert_eq!(after.take(&one.bytes), Some(Status::Cached));
+    }
+    for one in [&first, &last] {
+        assert_eq!(after.take(&one.bytes), Some(Status::Decided));
+    }
+    for node in [&before, &after] {
+        let known = node.author(&payer.id).unwrap();
+        assert_eq!((known.entries().count(), known.cached().count()), (0, 2));
+    }
 }
 
 #[test]

@@ -376,8 +376,8 @@ impl Engine {
         self.push_own(step, id);
     }
 
-    /// Own items that no session carries, because the replica does not hold them (any more): once
-    /// per link.
+    /// Own items that no session is sure to carry, because the core does not hold them (any more):
+    /// once per link.
     fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
         let own: BTreeSet<Key> = self.own_keys().into_iter().collect();
         if own.is_empty() {
@@ -385,7 +385,12 @@ impl Engine {
         }
         let cache: BTreeSet<Hash> = self.replica.cached().map(|(_, id)| id).collect();
         let carried = |key: &Key| match key {
-            Key::Entry(_, id) => cache.contains(id) || self.is_core(key, step),
+            // Of what the core does not admit, a peer verifies a few in one session: what pays this
+            // device may not be among them, even if it lies in the cache.
+            Key::Entry(author, id) => {
+                let honest = self.replica.is_outside(author) && !self.replica.is_proven(author);
+                self.is_core(key, step) || honest && cache.contains(id)
+            }
             Key::Receipt(_, id) => cache.contains(id),
             _ => true,
         };

@@ -266,6 +266,7 @@ impl Engine {
         item: VerifiedItem,
         source: Source,
     ) -> (Status, bool) {
+        let proof_arrived = matches!(item, VerifiedItem::Proof(_));
         let applied = self.replica.apply(item, step);
         let mut fresh = alloc::vec::Vec::new();
         for change in applied.changes {
@@ -284,7 +285,10 @@ impl Engine {
             // What this very item made the replica drop again is not worth telling.
             if step.has_put(&key) {
                 step.event(Event::ItemNew { key });
-                self.forward(step, key, source);
+                // A proof made here has come from nobody: gossip carries the entry that arrived,
+                // and whoever sent that need not have the one that it contradicts.
+                let made_here = matches!(key, Key::Proof(_)) && !proof_arrived;
+                self.forward(step, key, if made_here { Source::Local } else { source });
             }
         }
         if let Some(author) = applied.proven {

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::panic::resume_unwind;
-use std::sync::mpsc;
 use std::thread;
 
 use super::codec::record_bytes;
@@ -16,9 +15,8 @@ const META_KEY: &[u8] = b"m";
 const PAGE_PREFIX: u8 = b's';
 const META_VERSION: u8 = 1;
 const TAG_BYTES: usize = 8;
-/// Pages that are handed from thread to thread at once, and how often that may be ahead.
-const PAGES_IN_RUN: usize = 256;
-const PAGE_RUNS_MAX: usize = 4;
+/// Pages that are handed to another thread at once: some megabytes.
+const PAGES_IN_RUN: usize = 1_024;
 
 /// Where one key lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,32 +247,33 @@ pub(super) fn each_item(
     Ok(tags)
 }
 
-/// [`each_item`] of everything, with `visit` on another thread: reading pages takes about as long as checking them,
-/// and whoever starts a device waits for both.
+/// [`each_item`] of everything; while a run of pages is read, another thread visits the one before: reading takes about
+/// as long as checking, and whoever starts a device waits for both.
 pub(super) fn each_item_beside(
     db: &sled::Db,
     mut visit: impl FnMut(&[u8], &Item<&[u8]>) + Send,
 ) -> Result<u64, IndexError> {
-    let (give, take) = mpsc::sync_channel::<Vec<(sled::IVec, sled::IVec)>>(PAGE_RUNS_MAX);
-    thread::scope(|scope| {
-        let checked = scope.spawn(move || {
-            let mut tags = 0u64;
-            for (key, bytes) in take.iter().flatten() {
-                tags = tags.wrapping_add(each_item_of_page(&key, &bytes, &mut visit)?);
-            }
-            Ok(tags)
+    let mut pages = db.scan_prefix([PAGE_PREFIX]);
+    let mut read = || pages.by_ref().take(PAGES_IN_RUN).collect::<Result<Vec<_>, _>>();
+    let mut tags = 0u64;
+    let mut run = read()?;
+    while !run.is_empty() {
+        let visit_run = || {
+            let page =
+                |(key, bytes): &(sled::IVec, sled::IVec)| each_item_of_page(key, bytes, &mut visit);
+            run.iter()
+                .map(page)
+                .try_fold(0u64, |tags, tag| Ok::<_, IndexError>(tags.wrapping_add(tag?)))
+        };
+        let (next, visited) = thread::scope(|scope| {
+            let visiting = scope.spawn(visit_run);
+            let next = read();
+            (next, visiting.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        let mut pages = db.scan_prefix([PAGE_PREFIX]);
-        loop {
-            let run = pages.by_ref().take(PAGES_IN_RUN).collect::<Result<Vec<_>, _>>()?;
-            // Who checks has stopped at damage.
-            if run.is_empty() || give.send(run).is_err() {
-                break;
-            }
-        }
-        drop(give);
-        checked.join().unwrap_or_else(|panic| resume_unwind(panic))
-    })
+        tags = tags.wrapping_add(visited?);
+        run = next?;
+    }
+    Ok(tags)
 }
 
 /// Calls `visit(subject, item)` for everything on a page and returns its tag.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -159,23 +160,38 @@ fn open_whole(
     remove_directory(&dir.join("salvage-index"))?;
     let index_dir = dir.join("index");
     let existed = index_dir.exists();
-    let mut ids = list_segments(&segments_dir, true)?;
-    let (mut index, mut meta, mut reason) = open_index(&index_dir, &options, existed)?;
-    let missing = |id| OpenError::Missing { path: segment_path(&segments_dir, id) };
-    if let Some(meta) = meta.filter(|meta| ids.last().is_none_or(|head| meta.segment > *head)) {
-        return Err(missing(meta.segment));
-    }
-    let created = ids.is_empty();
-    if created {
-        let header = Header { id: 1, first_sequence: 0, key: fresh_key()?, older: Vec::new() };
-        ids.push(Segment::create(&segments_dir, header, options.barrier)?.id());
-    }
     let mut segments = Segments::new();
-    for id in ids {
+    for id in list_segments(&segments_dir, true)? {
         segments.insert(id, Arc::new(Segment::open(&segments_dir, id, true)?));
     }
+    // Both take a while, and neither needs the other.
+    let (index, walked) = thread::scope(|scope| {
+        let walking = segments.values().next_back().map(|head| scope.spawn(|| walk_head(head)));
+        let index = open_index(&index_dir, &options, existed);
+        let walked = walking.map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        (index, walked.transpose())
+    });
+    let ((mut index, mut meta, mut reason), walked) = (index?, walked?);
+    let missing = |id| OpenError::Missing { path: segment_path(&segments_dir, id) };
+    let newest = segments.keys().next_back();
+    if let Some(meta) = meta.filter(|meta| newest.is_none_or(|newest| meta.segment > *newest)) {
+        return Err(missing(meta.segment));
+    }
+    let created = segments.is_empty();
+    if created {
+        let header = Header { id: 1, first_sequence: 0, key: fresh_key()?, older: Vec::new() };
+        let first = Segment::create(&segments_dir, header, options.barrier)?;
+        segments.insert(first.id(), Arc::new(first));
+    }
     let Some(head) = segments.values().next_back().cloned() else { return Err(missing(1)) };
-    let end = settle_head(&head, meta.as_ref(), &options)?;
+    let end = match walked {
+        Some(walked) => settle_head(&head, walked, meta.as_ref(), &options)?,
+        None => HeadEnd {
+            torn_bytes: 0,
+            next_sequence: head.header.first_sequence,
+            retired: BTreeSet::new(),
+        },
+    };
     let mut required: BTreeSet<u64> = head.header.older.iter().copied().collect();
     required.retain(|id| !end.retired.contains(id));
     if let Some(id) = required.iter().find(|id| !segments.contains_key(id)) {
@@ -320,26 +336,25 @@ fn hopeless(error: &BarrierError) -> bool {
     )
 }
 
-/// Where the newest segment ends, and which segments it retired.
-struct HeadEnd {
-    torn_bytes: u64,
+/// What a walk through the newest segment found.
+struct HeadWalk {
+    /// Where the last whole batch ends, and the sequence number that comes next.
+    end: u64,
     next_sequence: u64,
     retired: BTreeSet<u64>,
+    /// Something that is no whole batch follows, and whether a whole one comes after it.
+    broken: bool,
+    goes_on: bool,
 }
 
-/// Reads the newest segment whole. A batch at its end that is not whole was never acknowledged, unless the index had
-/// it already or a later batch begins after it: batches are written one at a time.
-fn settle_head(
-    head: &Segment,
-    meta: Option<&Meta>,
-    options: &StoreOptions,
-) -> Result<HeadEnd, OpenError> {
+/// Reads the newest segment whole.
+fn walk_head(head: &Segment) -> Result<HeadWalk, OpenError> {
     let mut retired = BTreeSet::new();
     let mut walk = head.walk(head.start(), head.header.first_sequence);
     let broken = loop {
         match walk.step()? {
-            Step::End => break None,
-            Step::Broken => break Some(walk.offset),
+            Step::End => break false,
+            Step::Broken => break true,
             Step::Frame(frame) => {
                 let visit = |_, record: Record<'_>| -> Result<(), Failure> {
                     retired.extend(record.retired());
@@ -351,16 +366,35 @@ fn settle_head(
             }
         }
     };
-    let next_sequence = walk.sequence;
+    let (end, next_sequence) = (walk.offset, walk.sequence);
+    let goes_on = broken && walk.resynchronise()?;
+    Ok(HeadWalk { end, next_sequence, retired, broken, goes_on })
+}
+
+/// Where the newest segment ends, and which segments it retired.
+struct HeadEnd {
+    torn_bytes: u64,
+    next_sequence: u64,
+    retired: BTreeSet<u64>,
+}
+
+/// A batch at the end of the newest segment that is not whole was never acknowledged, unless the index had it already or
+/// a later batch begins after it: batches are written one at a time.
+fn settle_head(
+    head: &Segment,
+    walked: HeadWalk,
+    meta: Option<&Meta>,
+    options: &StoreOptions,
+) -> Result<HeadEnd, OpenError> {
+    let HeadWalk { end, next_sequence, retired, broken, goes_on } = walked;
     let acknowledged = meta.filter(|meta| meta.segment == head.id()).map_or(0, |meta| meta.offset);
-    let end = walk.offset;
     let mut torn_bytes = 0;
-    if let Some(offset) = broken {
-        if acknowledged > offset || walk.resynchronise()? {
-            return Err(corrupt(head, offset, "an acknowledged batch"));
+    if broken {
+        if acknowledged > end || goes_on {
+            return Err(corrupt(head, end, "an acknowledged batch"));
         }
-        torn_bytes = head.length() - offset;
-        head.truncate(offset, options.barrier)?;
+        torn_bytes = head.length() - end;
+        head.truncate(end, options.barrier)?;
     } else if acknowledged > end {
         return Err(corrupt(head, end, "acknowledged batches are missing from its end"));
     }

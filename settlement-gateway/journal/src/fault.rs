@@ -78,8 +78,12 @@ impl Work<'_> {
     }
 
     pub(crate) fn resume(&mut self) {
-        if self.state().fault.is_some() {
-            self.record(Change::Resumed, Vec::new());
+        let Some(fault) = self.state().fault.clone() else { return };
+        self.record(Change::Resumed, Vec::new());
+        // The record that was met is in force in the mesh, and its author may never pay again: what the
+        // books say is told above it at once.
+        if let Ok(Item::Checkpoint(record)) = Item::decode(&self.bank.network.id(), &fault.item) {
+            self.touched.insert(record.author.key);
         }
     }
 }

@@ -14,8 +14,11 @@ pub(crate) struct Paid {
     pub(crate) guarantee: i128,
     /// The most that both ever came to.
     pub(crate) most: i128,
-    /// Out of balances of customers: what refunds move, and what is taken back.
+    /// The most that was ever out of the balance of the customer that it debited first: what a refund
+    /// moves. What it moves back is not moved twice.
     pub(crate) balance: i128,
+    /// That customer, and what is out of its balance.
+    out: Option<(u64, i128)>,
     /// Whether it was first paid as the guarantee is, provisionally, and when.
     pub(crate) provisional: bool,
     /// The step at which it was first paid.
@@ -116,12 +119,13 @@ impl Books {
     fn entry_paid(&mut self, entry: [u8; 32], transaction: &Transaction) {
         let reserve = -sum(transaction, |one| matches!(one, Account::Reserve { .. }));
         let guarantee = -sum(transaction, |one| matches!(one, Account::DoubleSpendReceivable(_)));
-        let from_balance = |posting: &&Posting| {
-            matches!(posting.account, Account::Customer(_)) && posting.amount < 0
-        };
-        let moved = transaction.postings.iter().filter(from_balance);
-        let balance: i128 = moved.map(|posting| -i128::from(posting.amount)).sum();
-        if reserve == 0 && guarantee == 0 && balance == 0 {
+        let debited = transaction.postings.iter().find_map(|posting| match posting.account {
+            Account::Customer(customer) if posting.amount < 0 => {
+                Some((customer, -i128::from(posting.amount)))
+            }
+            _ => None,
+        });
+        if reserve == 0 && guarantee == 0 && debited.is_none() {
             return;
         }
         let paid = self.paid.entry(entry).or_insert(Paid {
@@ -132,8 +136,15 @@ impl Books {
         });
         paid.reserve += reserve;
         paid.guarantee += guarantee;
-        paid.balance += balance;
         paid.most = paid.most.max(paid.total());
+        paid.out = match paid.out {
+            None => debited,
+            Some((customer, out)) => {
+                let back = sum(transaction, |one| *one == Account::Customer(customer));
+                Some((customer, out - back))
+            }
+        };
+        paid.balance = paid.balance.max(paid.out.map_or(0, |(_, out)| out));
     }
 
     /// What an entry was paid, nothing if it was not.

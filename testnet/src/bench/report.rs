@@ -5,6 +5,7 @@ use super::Options;
 use super::contact::Opening;
 use super::difference::{Mix, Placement};
 use super::disk::Disk;
+use super::expectation::Expectation;
 use super::figures::Figures;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,19 +25,6 @@ const WALK_CONTACT_SLACK_BYTES: u64 = 2_048;
 const WALK_PERCENT_MAX: u64 = 110;
 /// Memory of a session, bytes.
 pub(super) const SESSION_BYTES_MAX: u64 = 1 << 20;
-
-/// One expectation.
-#[derive(Clone, Debug, Serialize)]
-pub struct Expectation {
-    /// What it is about.
-    pub name: String,
-    /// Whether it holds.
-    pub held: bool,
-    /// What was measured.
-    pub measured: u64,
-    /// The most that it may be.
-    pub limit: u64,
-}
 
 /// One line of a table: our session and the peers on the same differences.
 #[derive(Clone, Debug)]
@@ -213,7 +201,7 @@ impl Report {
     }
 
     pub(super) fn at_most(&mut self, name: String, measured: u64, limit: u64) {
-        self.expectations.push(Expectation { name, held: measured <= limit, measured, limit });
+        self.expectations.push(Expectation::at_most(name, measured, limit));
     }
 
     /// Notes what must hold of a row, whatever it is about.

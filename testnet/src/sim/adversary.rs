@@ -6,19 +6,26 @@
 //! Under the mind runs a real engine, so that an adversary takes part in everything it does not
 //! twist. It never reads what other nodes hold, only what reached its own.
 
+mod collude;
 mod copies;
 mod double;
 mod flood;
 mod forge;
+mod insider;
+mod payee;
 mod payer;
 mod relay;
 
 use super::event::Event;
 use super::world::World;
+use collude::Colluder;
 use copies::{ClonedPhone, RestoredBackup};
 use double::DoubleSpender;
 use flood::{CertifiedFlooder, Flooder};
+use hundi_journal::input::Input;
 use hundi_ledger::request::PaymentRequest;
+use insider::TwoFacedBank;
+use payee::{LateClaimer, RefuseThenSubmit};
 use payer::{Twist, TwistedPayer};
 use relay::{LiarInSync, Replayer, SelectiveRelay, SilentPayee, StaleCheckpoint, Withholder};
 use serde::{Deserialize, Serialize};
@@ -59,11 +66,21 @@ pub enum Kind {
     WrongKey,
     /// Signs a second branch of many entries.
     LongBranch,
+    /// Has a bank's books and keys and signs other records under the same versions.
+    TwoFacedBank,
+    /// Pays strangers and payees of its own at once, and has the money sent back to it.
+    RefundLaunderer,
+    /// Pays payees of its own several times, to draw on the guarantee, claiming late as well.
+    Colluder,
+    /// Takes payments in silence and claims them in the last moment, or too late.
+    LateClaimer,
+    /// Accepts payments and refuses them as well, and submits all of it.
+    RefuseThenSubmit,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::DoubleSpender,
         Self::ClonedPhone,
         Self::RestoredBackup,
@@ -80,6 +97,11 @@ impl Kind {
         Self::NeighbourBreaker,
         Self::WrongKey,
         Self::LongBranch,
+        Self::TwoFacedBank,
+        Self::RefundLaunderer,
+        Self::Colluder,
+        Self::LateClaimer,
+        Self::RefuseThenSubmit,
     ];
 }
 
@@ -97,6 +119,10 @@ pub(super) enum Mind {
     SilentPayee(SilentPayee),
     Replayer(Replayer),
     TwistedPayer(TwistedPayer),
+    TwoFacedBank(Box<TwoFacedBank>),
+    Colluder(Colluder),
+    LateClaimer(LateClaimer),
+    RefuseThenSubmit(RefuseThenSubmit),
 }
 
 impl Mind {
@@ -118,6 +144,11 @@ impl Mind {
             Kind::NeighbourBreaker => Self::twisted(Twist::BreaksNeighbours),
             Kind::WrongKey => Self::twisted(Twist::WrongKey),
             Kind::LongBranch => Self::twisted(Twist::LongBranch),
+            Kind::TwoFacedBank => Self::TwoFacedBank(Box::default()),
+            Kind::RefundLaunderer => Self::Colluder(Colluder::new(true)),
+            Kind::Colluder => Self::Colluder(Colluder::new(false)),
+            Kind::LateClaimer => Self::LateClaimer(LateClaimer::default()),
+            Kind::RefuseThenSubmit => Self::RefuseThenSubmit(RefuseThenSubmit::default()),
         }
     }
 
@@ -135,7 +166,11 @@ impl Mind {
             Self::CertifiedFlooder(mind) => mind.moment(world, me),
             Self::Replayer(mind) => mind.moment(world, me),
             Self::TwistedPayer(mind) => mind.moment(world, me),
-            Self::Withholder(_)
+            Self::TwoFacedBank(mind) => mind.moment(world, me),
+            Self::Colluder(mind) => mind.moment(world, me),
+            Self::RefuseThenSubmit(mind) => mind.moment(world, me),
+            Self::LateClaimer(_)
+            | Self::Withholder(_)
             | Self::StaleCheckpoint(_)
             | Self::LiarInSync(_)
             | Self::SelectiveRelay(_)
@@ -149,6 +184,8 @@ impl Mind {
             Self::DoubleSpender(mind) => mind.link_up(world, me, link),
             Self::CertifiedFlooder(mind) => mind.link_up(world, me, link),
             Self::TwistedPayer(mind) => mind.link_up(world, me, link),
+            Self::TwoFacedBank(mind) => mind.link_up(world, me, link),
+            Self::Colluder(mind) => mind.link_up(world, me, link),
             _ => {}
         }
     }
@@ -162,7 +199,17 @@ impl Mind {
             Self::SelectiveRelay(mind) => mind.sends(world, bytes),
             Self::SilentPayee(mind) => mind.sends(world, bytes),
             Self::Replayer(mind) => mind.sends(bytes),
+            Self::LateClaimer(mind) => mind.sends(world, me, bytes),
             _ => vec![bytes],
+        }
+    }
+
+    /// What it has kept back to claim it at its bank later.
+    fn kept_back(&mut self) -> Option<&mut Vec<Vec<u8>>> {
+        match self {
+            Self::Colluder(mind) => Some(mind.kept_back()),
+            Self::LateClaimer(mind) => Some(mind.kept_back()),
+            _ => None,
         }
     }
 
@@ -177,6 +224,7 @@ impl Mind {
         match self {
             Self::DoubleSpender(mind) => mind.request(world, me, payee, request),
             Self::TwistedPayer(mind) => mind.request(world, me, payee, request),
+            Self::Colluder(mind) => mind.request(world, me, payee, request),
             Self::Flooder(_) | Self::CertifiedFlooder(_) => true,
             _ => false,
         }
@@ -193,9 +241,27 @@ impl World {
     ) -> T {
         let stormy = self.is_stormy();
         let Some(mut mind) = self.node(node).mind.take_if(|_| stormy) else { return otherwise };
+        let done = (self.counters.frames, self.counters.crashes);
         let outcome = thought(&mut mind, self);
         self.node(node).mind = Some(mind);
+        if done != (self.counters.frames, self.counters.crashes) {
+            self.note_act(node);
+        }
         outcome
+    }
+
+    /// Some of what adversaries have kept back is handed in at their banks, which take items from
+    /// anybody: when claims are nearly over, and when they are.
+    pub(super) fn claim_what_was_kept_back(&mut self) {
+        for node in 0..self.nodes.len() as u32 {
+            let at = &mut self.nodes[node as usize];
+            let kept = at.mind.as_mut().and_then(Mind::kept_back);
+            let (Some(kept), Some(dice)) = (kept, self.schemes.get_mut(&node)) else { continue };
+            let (items, rest) = std::mem::take(kept).into_iter().partition(|_| dice.percent(50));
+            *kept = rest;
+            let bank = node % u32::from(self.scenario.banks);
+            self.ask_bank(bank, Input::Submit { items });
+        }
     }
 
     pub(super) fn scheme(&mut self, node: u32) {
@@ -213,7 +279,18 @@ impl World {
         if self.node(node).is_honest() {
             return vec![bytes];
         }
-        self.think(node, Vec::new(), |mind, world| mind.sends(world, node, bytes))
+        let meant = bytes.clone();
+        let sent = self.think(node, Vec::new(), |mind, world| mind.sends(world, node, bytes));
+        if self.is_stormy() && sent != [meant] {
+            self.note_act(node);
+        }
+        sent
+    }
+
+    fn note_act(&mut self, node: u32) {
+        if let Some(kind) = self.node(node).scheme {
+            self.coverage.note_act(kind);
+        }
     }
 
     pub(super) fn scheme_on_request(

@@ -2,31 +2,36 @@
 //! one unit of work, and only then is anything published or told. A start replays what is durable.
 
 use super::device::SharedVerifier;
+use super::disk::Image;
 use super::identity::{START, bank_keys};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
+use super::witness;
 use anyhow::{Context, Result};
+use hundi_auditor::facts::Answer;
 use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
 use hundi_journal::input::{Input, Keys};
 use hundi_journal::output::Notification;
-use hundi_ledger::id::BankNumber;
+use hundi_ledger::id::{AuthorId, BankNumber, Serial};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Key;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::rc::Rc;
 
 /// What becomes durable together, and may be told then.
 struct Unit {
     events: usize,
     records: Vec<Vec<u8>>,
     notifications: Vec<Notification>,
+    answers: Vec<Answer>,
 }
 
 /// The bank's store: events that are durable or on their way, and the newest records signed.
-#[derive(Default)]
-struct Journal {
+#[derive(Clone, Default)]
+pub(super) struct Journal {
     events: Vec<Event>,
     records: BTreeMap<Key, Vec<u8>>,
 }
@@ -36,6 +41,7 @@ pub(super) struct Told {
     pub(super) events: Vec<Event>,
     pub(super) records: Vec<Vec<u8>>,
     pub(super) notifications: Vec<Notification>,
+    pub(super) answers: Vec<Answer>,
 }
 
 pub(super) struct Host {
@@ -49,6 +55,12 @@ pub(super) struct Host {
     pub(super) life: u32,
     entropy: Dice,
     verifier: SharedVerifier,
+    /// What an operator has copied: the books, and the store of the node that stands beside them.
+    pub(super) copy: Option<(Journal, Image)>,
+    /// The newer books that a copy has replaced, where they will be found.
+    pub(super) newer: Option<Journal>,
+    /// An operator is on the way.
+    pub(super) operator_called: bool,
 }
 
 impl Host {
@@ -60,8 +72,47 @@ impl Host {
     ) -> Self {
         let keys = bank_keys(seed, number);
         let entropy = Dice::new(seed, Purpose::Entropy((1 << 24) + u32::from(number.0)));
-        let (journal, pending) = (Journal::default(), VecDeque::new());
-        Self { number, network, keys, bank: None, journal, pending, life: 0, entropy, verifier }
+        Self {
+            number,
+            network,
+            keys,
+            bank: None,
+            journal: Journal::default(),
+            pending: VecDeque::new(),
+            life: 0,
+            entropy,
+            verifier,
+            copy: None,
+            newer: None,
+            operator_called: false,
+        }
+    }
+
+    /// A second instance of the bank, from a copy of its books and its keys.
+    pub(super) fn twin(&self, seed: u64, entropy: Dice) -> Option<Self> {
+        let mut twin =
+            Self::new(seed, self.number, self.network.clone(), Rc::clone(&self.verifier));
+        twin.entropy = entropy;
+        twin.journal = self.durable();
+        twin.start().ok()?;
+        Some(twin)
+    }
+
+    /// A copy of what is durable.
+    pub(super) fn durable(&self) -> Journal {
+        let mut copy = self.journal.clone();
+        copy.events.truncate(self.journal.events.len() - self.pending_events());
+        copy
+    }
+
+    /// Puts other books in the place of those that are here, while the process is down.
+    pub(super) fn replace_books(&mut self, books: Journal) -> Journal {
+        std::mem::replace(&mut self.journal, books)
+    }
+
+    /// Whether the bank has stopped signing for a fault.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.bank.as_ref().is_some_and(|bank| bank.fault().is_some())
     }
 
     /// Replays what is durable.
@@ -95,10 +146,11 @@ impl Host {
             Err(error) => return Some(Err(error)),
         };
         trace.take(&outputs);
+        let answers = witness::answers(bank, &outputs, now);
         let events = outputs.events.len();
         self.journal.events.extend(outputs.events);
         let (records, notifications) = (outputs.records, outputs.notifications);
-        self.pending.push_back(Unit { events, records, notifications });
+        self.pending.push_back(Unit { events, records, notifications, answers });
         Some(Ok(()))
     }
 
@@ -114,6 +166,7 @@ impl Host {
             events: self.journal.events[from..].to_vec(),
             records: Vec::new(),
             notifications: Vec::new(),
+            answers: Vec::new(),
         };
         for unit in std::mem::take(&mut self.pending) {
             for record in &unit.records {
@@ -121,22 +174,22 @@ impl Host {
             }
             told.records.extend(unit.records);
             told.notifications.extend(unit.notifications);
+            told.answers.extend(unit.answers);
         }
         told
     }
 
     /// The power goes: all but the first `kept` units that were on their way are gone. What of
     /// them had reached the disk is returned, because the next life will act on it.
-    pub(super) fn crash(&mut self, kept: usize) -> Vec<Event> {
+    pub(super) fn crash(&mut self, kept: usize) -> Told {
         self.bank = None;
-        let from = self.journal.events.len() - self.pending_events();
         while self.pending.len() > kept {
             let Some(unit) = self.pending.pop_back() else { break };
             let left = self.journal.events.len() - unit.events;
             self.journal.events.truncate(left);
         }
-        self.sync();
-        self.journal.events[from..].to_vec()
+        // Nobody is left to answer.
+        Told { answers: Vec::new(), ..self.sync() }
     }
 
     fn pending_events(&self) -> usize {
@@ -151,6 +204,22 @@ impl Host {
     /// The newest record of every kind, certificates first.
     pub(super) fn records(&self) -> Vec<Vec<u8>> {
         self.journal.records.values().cloned().collect()
+    }
+
+    /// The certificates of all banks that this one has installed: its own.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let all =
+            Key::Certificate(BankNumber(0), 0)..=Key::Certificate(BankNumber(u16::MAX), u16::MAX);
+        self.journal.records.range(all).map(|(_, record)| record.clone())
+    }
+
+    /// The newest records about one author.
+    pub(super) fn records_about(&self, author: &AuthorId) -> Vec<Vec<u8>> {
+        let grants = Key::Grant(*author, Serial(0))..=Key::Grant(*author, Serial(u16::MAX));
+        let grants = self.journal.records.range(grants).map(|(_, record)| record);
+        let others = [Key::Checkpoint(*author), Key::Freeze(*author), Key::Proof(*author)];
+        let others = others.iter().filter_map(|key| self.journal.records.get(key));
+        grants.chain(others).cloned().collect()
     }
 
     /// All events that are durable or on their way.

@@ -5,6 +5,7 @@
 use super::Invariant;
 use super::world::World;
 use clap::ValueEnum;
+use hundi_auditor::facts::Answer;
 use hundi_journal::event::{Change, Event};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
@@ -33,11 +34,18 @@ pub enum Bug {
     LosesPosting,
     /// A settlement is posted twice.
     PostsTwice,
+    /// The guarantee pays more than it is.
+    OverdrawsGuarantee,
+    /// What comes when claims are over is paid.
+    PaysLate,
+    /// A bank that is asked again about what it has settled says that it came too late. Only the
+    /// auditor listens to answers.
+    ChangesAnswers,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::SendsBeforePersist,
         Self::LyingDisk,
         Self::IgnoresReadErrors,
@@ -48,6 +56,9 @@ impl Bug {
         Self::PaysAboveLimit,
         Self::LosesPosting,
         Self::PostsTwice,
+        Self::OverdrawsGuarantee,
+        Self::PaysLate,
+        Self::ChangesAnswers,
     ];
 
     /// The checker that must catch it.
@@ -61,7 +72,8 @@ impl Bug {
             Self::NeverDeletes => Invariant::Bounded,
             Self::PaysAboveLimit => Invariant::Solvency,
             Self::LosesPosting => Invariant::Conservation,
-            Self::PostsTwice => Invariant::ExactlyOnce,
+            Self::OverdrawsGuarantee | Self::PaysLate => Invariant::LossBound,
+            Self::PostsTwice | Self::ChangesAnswers => Invariant::ExactlyOnce,
         }
     }
 
@@ -78,9 +90,21 @@ impl Bug {
             (Self::PostsTwice, Change::Decided { outcome: Outcome::Settled, .. }) => {
                 bent.transactions.extend(event.transactions.first().cloned());
             }
+            (Self::OverdrawsGuarantee, Change::PaidProvisionally { from_guarantee, .. }) => {
+                *from_guarantee = from_guarantee.add(*from_guarantee).unwrap_or(*from_guarantee);
+            }
+            (Self::PaysLate, Change::EntryReceived { .. }) => bent.at += 10 * 365 * 24 * 3_600,
             _ => {}
         }
         bent
+    }
+
+    /// An answer of a bank under this bug; `again` if it has answered about the entry before.
+    pub(super) fn bend_answer(self, answer: &mut Answer, again: bool) {
+        let settled = answer.outcome == Some(Outcome::Settled as u8);
+        if self == Self::ChangesAnswers && again && settled {
+            (answer.outcome, answer.amount) = (Some(Outcome::RejectedLate as u8), 0);
+        }
     }
 }
 

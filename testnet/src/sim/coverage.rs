@@ -33,6 +33,14 @@ impl State {
         [Self::Down, Self::Writing, Self::Paying, Self::Syncing, Self::Linked, Self::Alone];
 }
 
+impl State {
+    /// Whether a fault can meet a device in this state. A gateway has no wallet: it never pays.
+    pub fn may_meet(self, fault: Fault) -> bool {
+        let strikes_gateways = matches!(fault, Fault::GatewayCrash | Fault::BankRestored);
+        !(strikes_gateways && self == Self::Paying)
+    }
+}
+
 /// A fault, the adversary beside it (none for an honest world), and the state it met.
 pub type Case = (Fault, Option<Adversary>, State);
 
@@ -41,6 +49,7 @@ pub type Case = (Fault, Option<Adversary>, State);
 pub struct Coverage {
     adversaries: BTreeSet<Option<Adversary>>,
     reached: BTreeMap<Case, u64>,
+    acted: BTreeSet<Adversary>,
 }
 
 impl Coverage {
@@ -49,7 +58,7 @@ impl Coverage {
         if adversaries.is_empty() {
             adversaries.insert(None);
         }
-        Self { adversaries, reached: BTreeMap::new() }
+        Self { adversaries, reached: BTreeMap::new(), acted: BTreeSet::new() }
     }
 
     fn note(&mut self, fault: Fault, state: State) {
@@ -63,6 +72,16 @@ impl Coverage {
         for (case, times) in &other.reached {
             *self.reached.entry(*case).or_default() += times;
         }
+        self.acted.extend(&other.acted);
+    }
+
+    pub(super) fn note_act(&mut self, adversary: Adversary) {
+        self.acted.insert(adversary);
+    }
+
+    /// Adversaries that did what no honest device does.
+    pub fn acted(&self) -> &BTreeSet<Adversary> {
+        &self.acted
     }
 
     /// How many cases were reached.
@@ -77,7 +96,8 @@ impl Coverage {
         let mut missing = Vec::new();
         for fault in Fault::ALL {
             for adversary in &adversaries {
-                let cases = State::ALL.into_iter().map(|state| (fault, *adversary, state));
+                let states = State::ALL.into_iter().filter(|state| state.may_meet(fault));
+                let cases = states.map(|state| (fault, *adversary, state));
                 missing.extend(cases.filter(|case| !self.reached.contains_key(case)));
             }
         }
@@ -90,6 +110,16 @@ impl World {
     pub(super) fn reached(&mut self, fault: Fault, node: u32) {
         let state = self.state_of(node);
         self.coverage.note(fault, state);
+    }
+
+    /// Whether a node is in a state.
+    pub(super) fn is_in(&self, node: u32, state: State) -> bool {
+        let device = &self.nodes[node as usize].device;
+        match state {
+            State::Down => !device.is_up(),
+            State::Writing => device.is_up() && device.disk.unsynced() > 0,
+            _ => self.state_of(node) == state,
+        }
     }
 
     fn state_of(&self, node: u32) -> State {

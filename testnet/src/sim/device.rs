@@ -5,6 +5,7 @@ use super::disk::{Disk, Health, Image};
 use super::identity::{Identity, START};
 use super::random::{Dice, Purpose};
 use super::trace::Trace;
+use super::witness::OwnWrite;
 use hundi_engine::output::CloseReason;
 use hundi_engine::{
     Answer, Config, Engine, Event, Input, LinkId, Opening, Output, Payload, Verdict,
@@ -78,6 +79,8 @@ pub(super) struct Device {
     failed: bool,
     /// The engine broke its part of the contract.
     pub(super) breach: Option<String>,
+    /// Own items that were given to the disk since somebody looked.
+    pub(super) written: Vec<OwnWrite>,
     /// Sends leave before what they wait for is durable: a bug for the canary to have.
     pub(super) sends_early: bool,
     /// A read that fails is taken for one that finds nothing: another one.
@@ -108,6 +111,7 @@ impl Device {
             entropy: Dice::new(seed, Purpose::Entropy(node)),
             failed: false,
             breach: None,
+            written: Vec::new(),
             sends_early: false,
             ignores_read_errors: false,
             verifier,
@@ -162,6 +166,11 @@ impl Device {
         self.engine.is_some()
     }
 
+    /// The last persist that is known to be durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
     /// Whether its store has failed and it has not been started again.
     pub(super) fn has_failed(&self) -> bool {
         self.failed
@@ -200,6 +209,8 @@ impl Device {
                 self.breach = Some(format!("persist {number} after {}", self.asked));
             }
             self.asked = number;
+            let me = self.identity.map(Identity::author);
+            self.written.extend(OwnWrite::of(number, &writes, me));
             let taken = self.disk.write(number, writes);
             return ready.push(if taken { Action::Syncing } else { Action::Failed });
         }

@@ -8,7 +8,7 @@ use hundi_ledger::id::AuthorId;
 use hundi_ledger::record::item::Subject;
 use hundi_ledger::replica::{Key, Shelf};
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 /// Stored bytes. Many devices hold the same item, and images hold what the disk holds.
@@ -59,6 +59,8 @@ pub(super) struct Disk {
     pub(super) hoards: bool,
     /// What it has lied about.
     lied: Vec<Undo>,
+    /// Items that were durable before what became durable last.
+    replaced: BTreeSet<Key>,
 }
 
 impl Disk {
@@ -66,7 +68,8 @@ impl Disk {
         let (failing_reads, failed_reads) = (Cell::new(0), Cell::new(0));
         let pending = VecDeque::new();
         let (health, lies, hoards, lied) = (Health::Well, false, false, Vec::new());
-        Self { image, pending, health, failing_reads, failed_reads, lies, hoards, lied }
+        let replaced = BTreeSet::new();
+        Self { image, pending, health, failing_reads, failed_reads, lies, hoards, lied, replaced }
     }
 
     /// Takes a batch; it is not durable yet. Returns whether there was room.
@@ -85,8 +88,13 @@ impl Disk {
     pub(super) fn sync(&mut self, count: usize) -> Option<u64> {
         let count = count.min(self.pending.len());
         let mut number = None;
+        self.replaced.clear();
         for batch in self.pending.drain(..count) {
             number = Some(batch.number);
+            self.replaced.extend(batch.undo.iter().filter_map(|undo| match undo {
+                Undo::Item(key, Some(_)) => Some(*key),
+                _ => None,
+            }));
             if self.lies {
                 self.lied.extend(batch.undo);
             }
@@ -125,10 +133,15 @@ impl Disk {
         self.image.clone()
     }
 
-    /// Whether an item has never been durable: it came with a batch that is still on its way.
+    /// Whether an item came with a batch that is still on its way. One that was durable, and is forgotten
+    /// and stored again while what it waits for becomes durable, did not.
     pub(super) fn is_on_its_way(&self, key: &Key) -> bool {
-        let came = |undo: &Undo| matches!(undo, Undo::Item(held, None) if held == key);
-        self.pending.iter().any(|batch| batch.undo.iter().any(came))
+        if self.replaced.contains(key) {
+            return false;
+        }
+        let mut undo = self.pending.iter().flat_map(|batch| &batch.undo);
+        let about = |undo: &&Undo| matches!(undo, Undo::Item(held, _) if held == key);
+        matches!(undo.find(about), Some(Undo::Item(_, None)))
     }
 
     fn read_fails(&self) -> bool {
@@ -223,6 +236,7 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hundi_ledger::id::{BankNumber, Hash, PublicKey};
 
     fn put(key: u8, value: u8) -> Vec<Write> {
         vec![Write::State { key: vec![key], bytes: vec![value] }]
@@ -247,5 +261,19 @@ mod tests {
         assert_eq!(held(&disk), [(1, 2)]);
         disk.health = Health::Full;
         assert!(!disk.write(6, put(3, 3)));
+    }
+
+    #[test]
+    fn what_is_forgotten_and_stored_again_was_durable_before() {
+        let author = AuthorId { bank: BankNumber(1), key: PublicKey([1; 32]) };
+        let key = Key::Entry(author, Hash([2; 32]));
+        let (put, delete) = (Write::Item { key, bytes: vec![1] }, Write::DeleteItem { key });
+        let mut disk = Disk::new(Image::default());
+        assert!(disk.write(1, vec![put.clone()]) && disk.is_on_its_way(&key));
+        assert_eq!(disk.sync(1), Some(1));
+        assert!(disk.write(2, vec![delete.clone(), put.clone()]) && !disk.is_on_its_way(&key));
+        assert!(disk.write(3, vec![delete]) && disk.write(4, vec![put]));
+        assert_eq!(disk.sync(2), Some(3));
+        assert!(!disk.is_on_its_way(&key), "what waited for 1 leaves now");
     }
 }

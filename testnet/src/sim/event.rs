@@ -27,8 +27,9 @@ pub(super) enum Event {
     Shown { payer: u32, payee: u32, request: PaymentRequest },
     /// A device that was down starts.
     Restart { node: u32 },
-    /// A fault strikes: its kind, and the how manieth of it.
-    Fault { kind: u8, count: u32 },
+    /// A fault strikes: its kind, the how manieth of it, and how often it has waited for a device
+    /// in the state that it is to meet.
+    Fault { kind: u8, count: u32, waited: u32 },
     /// A fault passes.
     Recovers { kind: u8, node: u32 },
     /// What a gateway has gathered goes to its bank.
@@ -43,6 +44,8 @@ pub(super) enum Event {
     Bulletin { bank: u32 },
     /// The bank answers a request for a grant.
     Renew { bank: u32, author: [u8; 32] },
+    /// Somebody looks into why a bank has stopped.
+    Operator { bank: u32 },
     /// An adversary has a moment.
     Scheme { node: u32 },
     /// The checkers look at everything.

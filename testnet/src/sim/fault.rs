@@ -1,12 +1,18 @@
 //! Faults of machines: what may befall an honest device, its disk, its clock, its radio and its
 //! bank, and when. Each kind draws from a stream of its own.
 
+use super::coverage::State;
 use super::device::Clock;
 use super::disk::Health;
 use super::event::Event;
 use super::random::{Dice, Purpose};
 use super::world::World;
 use serde::{Deserialize, Serialize};
+
+/// Milliseconds between two looks for a device in the state that a fault is for, and how many looks
+/// it takes at most before it strikes whomever it meets.
+const WAIT_MS: u64 = 5_000;
+const WAITS_MAX: u32 = 120;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,11 +44,13 @@ pub enum Kind {
     GatewayCrash,
     /// A phone is lost; its person restores a backup, which has no keys, on a new one.
     NewPhone,
+    /// A bank is started from an old copy of its books.
+    BankRestored,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Crash,
         Self::CrashUnsynced,
         Self::FullDisk,
@@ -56,6 +64,7 @@ impl Kind {
         Self::Jam,
         Self::GatewayCrash,
         Self::NewPhone,
+        Self::BankRestored,
     ];
 
     /// How often the default mix has it strike at most.
@@ -68,7 +77,7 @@ impl Kind {
             | Self::ClockJump
             | Self::ClockDrift => 4,
             Self::GatewayCrash => 4,
-            Self::Partition | Self::Jam | Self::NewPhone => 2,
+            Self::Partition | Self::Jam | Self::NewPhone | Self::BankRestored => 2,
             Self::Night => 1,
         }
     }
@@ -91,31 +100,45 @@ impl World {
             let mut dice = Dice::new(self.seed, Purpose::Fault(u32::from(number)));
             for count in 0..times {
                 let at_ms = dice.below(storm_ms);
-                self.schedule.after(at_ms, Event::Fault { kind: number, count });
+                self.schedule.after(at_ms, Event::Fault { kind: number, count, waited: 0 });
             }
             self.faults.insert(number, dice);
         }
     }
 
-    pub(super) fn fault_strikes(&mut self, number: u8, _count: u32) {
+    pub(super) fn fault_strikes(&mut self, number: u8, count: u32, waited: u32) {
         if !self.is_stormy() {
             return;
         }
         let (Some(kind), Some(mut dice)) = (Kind::of(number), self.faults.remove(&number)) else {
             return;
         };
-        let (sites, all) = (u64::from(self.scenario.gateways), self.nodes.len() as u64);
-        let phone = dice.between(sites, all - 1) as u32;
-        let any = dice.below(all) as u32;
-        let site = dice.below(sites) as u32;
-        let node = match kind {
-            Kind::GatewayCrash => site,
-            Kind::ClockJump | Kind::ClockDrift | Kind::NewPhone => phone,
-            _ => any,
+        let (sites, all) = (self.scenario.gateways, self.nodes.len() as u32);
+        let targets = match kind {
+            Kind::GatewayCrash => 0..sites,
+            // The books stand at the first of a bank's gateways.
+            Kind::BankRestored => 0..u32::from(self.scenario.banks),
+            Kind::ClockJump | Kind::ClockDrift | Kind::NewPhone => sites..all,
+            _ => 0..all,
         };
-        self.counters.faults += 1;
-        self.reached(kind, node);
-        self.strike(kind, node, &mut dice);
+        let from = dice.between(targets.start.into(), u64::from(targets.end) - 1) as u32;
+        // Some states last for milliseconds: each fault waits a while for the one that it is for.
+        let wanted = State::ALL[(self.seed.wrapping_add(count.into()) % 6) as usize];
+        let wanted = wanted.may_meet(kind).then_some(wanted);
+        let met = wanted.and_then(|wanted| {
+            let mut nodes = (from..targets.end).chain(targets.start..from);
+            nodes.find(|node| self.is_in(*node, wanted))
+        });
+        if met.is_none() && wanted.is_some() && waited < WAITS_MAX {
+            let wait_ms = dice.between(WAIT_MS / 2, WAIT_MS * 3 / 2);
+            let waited = waited + 1;
+            self.schedule.after(wait_ms, Event::Fault { kind: number, count, waited });
+        } else {
+            let node = met.unwrap_or(from);
+            self.counters.faults += 1;
+            self.reached(kind, node);
+            self.strike(kind, node, &mut dice);
+        }
         self.faults.insert(number, dice);
     }
 
@@ -178,6 +201,10 @@ impl World {
                 self.lose_phone(node);
                 None
             }
+            Kind::BankRestored => {
+                self.copy_books(node);
+                Some(lasts(dice, 2, 30))
+            }
         };
         if let Some(wait_ms) = passes {
             self.schedule.after(wait_ms, Event::Recovers { kind: kind.number(), node });
@@ -199,6 +226,7 @@ impl World {
             Some(Kind::ClockJump) => self.node(node).device.clock = Clock::default(),
             Some(Kind::Partition) => self.air.sides = None,
             Some(Kind::Jam) => self.air.jammed = false,
+            Some(Kind::BankRestored) => self.restore_books(node),
             _ => {}
         }
     }

@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Whether an item is of use to a bank, as the gateway decides it.
-    fn wants(&self, bank: u32, item: &[u8]) -> bool {
+    pub(super) fn wants(&self, bank: u32, item: &[u8]) -> bool {
         let host = &self.hosts[bank as usize];
         let Ok(decoded) = Item::decode(&self.network.id(), item) else { return false };
         if self.is_withheld(item) {
@@ -81,7 +81,7 @@ impl World {
         self.schedule.after(RESCAN_MS, Event::Rescan { site });
     }
 
-    fn look_at_everything(&mut self, site: u32) {
+    pub(super) fn look_at_everything(&mut self, site: u32) {
         let at = &self.nodes[site as usize];
         let (Some(bank), Some(engine)) = (at.site, &at.device.engine) else { return };
         let keys = engine.keys(&at.device.disk);
@@ -94,10 +94,18 @@ impl World {
 
     /// Has a bank decide; what follows waits for its disk. Returns whether it was not refused.
     pub(super) fn ask_bank(&mut self, bank: u32, input: Input) -> bool {
+        if let Input::Submit { items } = &input {
+            self.witness.submitted(bank, &self.network.id(), items);
+        }
         let now_ms = self.now_ms();
         let host = &mut self.hosts[bank as usize];
         let waited = host.unsynced() > 0;
-        match host.handle(now_ms, input, &mut self.trace) {
+        let done = host.handle(now_ms, input, &mut self.trace);
+        if host.is_stopped() {
+            self.call_operator(bank);
+        }
+        let host = &mut self.hosts[bank as usize];
+        match done {
             Some(Ok(())) => {
                 let life = host.life;
                 if self.phase == Phase::Setup {
@@ -123,7 +131,7 @@ impl World {
             return;
         }
         let told = host.sync();
-        self.books_events(bank, &told.events);
+        self.books_events(bank, &told);
         for notification in told.notifications {
             if let Notification::GrantRequested { author, .. } = notification {
                 let wait_ms = self.people.between(1_000, 60_000);

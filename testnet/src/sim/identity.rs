@@ -51,6 +51,11 @@ fn bank_secret(seed: u64, bank: BankNumber, of: u32) -> [u8; 32] {
     Dice::new(seed, Purpose::Key(BANKS + 8 * u32::from(bank.0) + of)).bytes()
 }
 
+/// What a bank opens with.
+pub(super) fn bank_sealing_secret(seed: u64, bank: BankNumber) -> [u8; 32] {
+    bank_secret(seed, bank, 3)
+}
+
 /// What a bank signs and opens with.
 pub(super) fn bank_keys(seed: u64, bank: BankNumber) -> hundi_journal::input::Keys {
     hundi_journal::input::Keys {
@@ -58,7 +63,7 @@ pub(super) fn bank_keys(seed: u64, bank: BankNumber) -> hundi_journal::input::Ke
         issue_certificate: 1,
         settle: SecretKey::from_seed(&bank_secret(seed, bank, 2)),
         settle_certificate: 2,
-        sealing: vec![SealingSecret::from_bytes(&bank_secret(seed, bank, 3))],
+        sealing: vec![SealingSecret::from_bytes(&bank_sealing_secret(seed, bank))],
     }
 }
 

@@ -38,7 +38,7 @@ impl World {
 
     /// A person has a moment.
     pub(super) fn person_acts(&mut self, node: u32) {
-        if self.phase != Phase::Storm {
+        if self.phase != Phase::Storm || self.stage.is_some() {
             return;
         }
         let pause_ms = 3_600_000 / u64::from(self.scenario.payments_per_hour.max(1));
@@ -115,6 +115,7 @@ impl World {
 
     /// A payer has read a payee's request.
     pub(super) fn request_shown(&mut self, payer: u32, payee: u32, request: PaymentRequest) {
+        let Some(request) = self.kept_by_stage(payer, payee, request) else { return };
         if self.phase != Phase::Storm || !self.node(payer).device.is_up() {
             return;
         }

@@ -255,6 +255,7 @@ impl World {
     /// Puts bytes on a link. They arrive whole and in order, unless the link ends before.
     pub(super) fn transmit(&mut self, node: u32, id: u64, bytes: Vec<u8>) {
         let now_ms = self.now_ms();
+        self.witness_frame(node, &bytes);
         let Some(link) = self.air.links.get_mut(&id) else { return };
         let end = link.end_of(node);
         let takes_ms = bytes.len() as u64 * 1_000 / link.bytes_per_s;
@@ -282,6 +283,7 @@ impl World {
     /// Gossips to every neighbour that takes part, but for the one it came from.
     pub(super) fn publish(&mut self, node: u32, bytes: &[u8], from: Option<u64>) {
         self.leaves_as_item(node, bytes);
+        self.witness_item(node, bytes);
         let links: Vec<u64> = self.node(node).links.iter().copied().collect();
         for id in links.into_iter().filter(|id| Some(*id) != from) {
             let Some(link) = self.air.links.get(&id).filter(|link| link.gossip) else { continue };
@@ -292,6 +294,8 @@ impl World {
                 twice if twice >= 95 => 2,
                 _ => 1,
             };
+            self.counters.gossips += copies.max(1);
+            self.counters.gossip_bytes += copies.max(1) * bytes.len() as u64;
             for _ in 0..copies {
                 let wait_ms = latency_ms + dice.between(0, 400);
                 let event = Event::Gossip { link: id, end, bytes: bytes.to_vec() };

@@ -28,6 +28,8 @@ pub(super) enum Purpose {
     Entropy(u32),
     /// Keys, by number.
     Key(u32),
+    /// Who hears whom in an experiment, and who pays whom.
+    Graph,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Purpose::Adversary(number) => (6, number),
             Purpose::Entropy(number) => (7, number),
             Purpose::Key(number) => (8, number),
+            Purpose::Graph => (9, 0),
         };
         let [a, b, c, d] = u32::to_le_bytes(number);
         [tag, a, b, c, d]

@@ -60,7 +60,7 @@ pub struct Followed {
 pub fn record(seed: u64, scenario: &Scenario, canary: Option<Bug>) -> Result<(Run, String)> {
     let mut world = World::new(seed, scenario.clone(), canary)?;
     world.watch = Some(Watch::Record(Vec::new()));
-    live(&mut world);
+    let _facts = live(&mut world);
     let mut text = serde_json::to_string(&Heading { seed, scenario: scenario.clone() })?;
     if let Some(Watch::Record(steps)) = world.watch.take() {
         for step in steps {
@@ -90,7 +90,7 @@ pub fn replay(
     let count = world.nodes.len() as u32;
     ensure!(node.is_none_or(|node| node < count), "nodes are numbered from 0 to {}", count - 1);
     world.watch = Some(Watch::Follow { steps, until });
-    live(&mut world);
+    let _facts = live(&mut world);
     let shown = node.map_or(0..count, |node| node..node + 1);
     Ok(Followed {
         events: world.trace.events(),

@@ -15,6 +15,10 @@ pub struct Counters {
     pub double_spends: u64,
     /// Contradictions that a bank has a proof of.
     pub proofs: u64,
+    /// Minor units that guarantees paid, provisionally at least.
+    pub guaranteed: u64,
+    /// Banks that were started from an old copy of their books.
+    pub restored: u64,
     /// Faults that struck.
     pub faults: u64,
     /// Devices that went down.
@@ -25,6 +29,10 @@ pub struct Counters {
     pub frames: u64,
     /// As above.
     pub bytes: u64,
+    /// Copies of items gossiped from one node to another, lost ones included, and the bytes in them.
+    pub gossips: u64,
+    /// As above.
+    pub gossip_bytes: u64,
     /// Inputs refused by a bank that had stopped for a fault.
     pub stopped: u64,
     /// Minutes until all was settled once faults had stopped.
@@ -41,11 +49,15 @@ impl Counters {
         self.held_back += other.held_back;
         self.double_spends += other.double_spends;
         self.proofs += other.proofs;
+        self.guaranteed += other.guaranteed;
+        self.restored += other.restored;
         self.faults += other.faults;
         self.crashes += other.crashes;
         self.contacts += other.contacts;
         self.frames += other.frames;
         self.bytes += other.bytes;
+        self.gossips += other.gossips;
+        self.gossip_bytes += other.gossip_bytes;
         self.stopped += other.stopped;
         self.calm_minutes = self.calm_minutes.max(other.calm_minutes);
         self.events += other.events;

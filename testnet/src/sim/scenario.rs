@@ -114,14 +114,24 @@ impl Scenario {
                 faults.insert(fault, 1 + dice.below(u64::from(fault.most())) as u32);
             }
         }
+        let banks = if gateways > 1 && dice.percent(50) { 2 } else { 1 };
         let third = u64::from(nodes / 3);
         let count = if dice.percent(25) { 0 } else { dice.between(1, third) };
-        let draw = |_| dice.pick(&Adversary::ALL);
-        let adversaries = (0..count).filter_map(draw).collect();
+        // Of a bank in two hands little is promised: another one beside it shows the rest.
+        let alone = |kind: &Adversary| banks > 1 || *kind != Adversary::TwoFacedBank;
+        let kinds: Vec<Adversary> = Adversary::ALL.into_iter().filter(alone).collect();
+        let draw = |_| dice.pick(&kinds);
+        let mut adversaries: Vec<Adversary> = (0..count).filter_map(draw).collect();
+        if banks > 1
+            && dice.percent(30)
+            && let Some(first) = adversaries.first_mut()
+        {
+            *first = Adversary::TwoFacedBank;
+        }
         Self {
             nodes,
             gateways,
-            banks: if gateways > 1 { 1 + u16::from(gateways.is_multiple_of(2)) } else { 1 },
+            banks,
             minutes,
             payments_per_hour: 6,
             expiry_minutes: if short { minutes / 2 } else { 24 * 60 },

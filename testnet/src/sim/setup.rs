@@ -17,6 +17,7 @@ use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
 use super::trace::Trace;
+use super::witness::Witness;
 use super::world::{Node, Phase, World};
 use anyhow::{Context, Result};
 use hundi_engine::{Command, Config};
@@ -24,8 +25,6 @@ use hundi_journal::account::CustomerId;
 use hundi_journal::input::{Input, Operation, OperationKind};
 use hundi_ledger::id::BankNumber;
 use hundi_ledger::money::{Amount, Currency};
-use hundi_ledger::record::item::{Item, Subject};
-use hundi_ledger::replica::Key;
 use hundi_ledger::sign::Verifier;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +60,8 @@ impl World {
             scenario,
             canary,
             verifier: Rc::new(RefCell::new(Verifier::remembering())),
-            evidence: None,
+            witness: Witness::new(network.encode()),
+            stage: None,
             watch: None,
             differs: None,
             stopped: false,
@@ -149,6 +149,7 @@ impl World {
             Rc::clone(&self.verifier),
         ));
         self.truth.books.push(Books::new(self.network.id(), number));
+        self.witness.bank(self.seed, number);
         self.start_bank(bank);
         self.operate(bank, OperationKind::Provision, 100 * LIMIT)
     }
@@ -191,16 +192,10 @@ impl World {
     /// What a customer gets at the counter: all certificates, and the own grants.
     fn hand_records(&mut self, node: u32) {
         let me = self.nodes[node as usize].device.identity.map(|it| it.author());
-        let network = self.network.id();
         let mut items = Vec::new();
         for host in &self.hosts {
-            items.extend(host.records().into_iter().filter(|record| {
-                let Ok(item) = Item::decode(&network, record) else { return false };
-                match item.subject() {
-                    Subject::Bank(_) => matches!(Key::of(&item), Key::Certificate(..)),
-                    Subject::Author(author) => Some(author) == me,
-                }
-            }));
+            items.extend(host.certificates());
+            items.extend(me.into_iter().flat_map(|me| host.records_about(&me)));
         }
         self.command(node, Command::Publish { items }, Wish::Else);
     }

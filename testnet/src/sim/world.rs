@@ -8,7 +8,6 @@ use super::check::Truth;
 use super::coverage::Coverage;
 use super::device::{Action, Device, SharedVerifier};
 use super::event::Event;
-use super::evidence::Evidence;
 use super::identity::Identity;
 use super::people::Wish;
 use super::radio::Air;
@@ -17,7 +16,9 @@ use super::replay::Watch;
 use super::report::Counters;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
+use super::stage::Stage;
 use super::trace::Trace;
+use super::witness::Witness;
 use super::{Invariant, Violation};
 use hundi_engine::{Event as EngineEvent, Input};
 use hundi_journal::account::CustomerId;
@@ -31,6 +32,8 @@ pub(super) enum Phase {
     Setup,
     /// People, faults and adversaries.
     Storm,
+    /// An experiment says who meets whom and who pays whom; nothing fails by itself.
+    Staged,
     /// Nothing fails any more, nobody schemes, everybody can be reached.
     Calm,
 }
@@ -95,8 +98,10 @@ pub(super) struct World {
     pub(super) keys: u32,
     pub(super) canary: Option<Bug>,
     pub(super) verifier: SharedVerifier,
-    /// What could be seen from outside, where somebody wants to know.
-    pub(super) evidence: Option<Evidence>,
+    /// What the auditor is to judge.
+    pub(super) witness: Witness,
+    /// What an experiment has arranged and watches, in a run that is one.
+    pub(super) stage: Option<Stage>,
     /// Who follows the run, the first event that was not as it should be, and whether to stop.
     pub(super) watch: Option<Watch>,
     pub(super) differs: Option<u64>,
@@ -131,7 +136,7 @@ impl World {
             Event::Person { node } => self.person_acts(node),
             Event::Shown { payer, payee, request } => self.request_shown(payer, payee, request),
             Event::Restart { node } => self.restart(node),
-            Event::Fault { kind, count } => self.fault_strikes(kind, count),
+            Event::Fault { kind, count, waited } => self.fault_strikes(kind, count, waited),
             Event::Recovers { kind, node } => self.fault_passes(kind, node),
             Event::Submit { site } => self.submit(site),
             Event::Rescan { site } => self.rescan(site),
@@ -139,6 +144,7 @@ impl World {
             Event::BankTick { bank } => self.bank_tick(bank),
             Event::Bulletin { bank } => self.bank_signs_the_time(bank),
             Event::Renew { bank, author } => self.renew(bank, author),
+            Event::Operator { bank } => self.operator_comes(bank),
             Event::Scheme { node } => self.scheme(node),
             Event::Inspect => self.inspect(),
         }
@@ -207,6 +213,7 @@ impl World {
 
     /// Carries out what a device wants, in order, until its fuse burns down.
     pub(super) fn carry_out(&mut self, node: u32, actions: Vec<Action>) {
+        self.witness_disk(node);
         if let Some(breach) = self.node(node).device.breach.take() {
             self.violated(Invariant::Contract, format!("node {node}: {breach}"));
         }
@@ -257,6 +264,7 @@ impl World {
         if let Some(bank) = self.node(node).site {
             self.gather(node, bank, &event, item);
         }
+        self.watched_by_stage(node, &event);
         self.told(node, &event);
     }
 
@@ -272,6 +280,8 @@ impl World {
         let dice = &mut self.disks[node as usize];
         let at = &mut self.nodes[node as usize];
         let kept = dice.below(at.device.disk.unsynced() as u64 + 1) as usize;
+        self.witness_crash(node, kept);
+        let at = &mut self.nodes[node as usize];
         at.device.crash(kept);
         at.fuse = None;
         at.wake_ms = None;

@@ -3,11 +3,14 @@
 //! are killed while they pay, chaos, and power cuts of both stores.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod audit;
 mod bench;
 mod chaos;
 mod demo;
 mod frames;
 mod kill;
 mod power_cut;
+mod seeds;
 mod sim;
+mod spread;
 mod sync_peer;

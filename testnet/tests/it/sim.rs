@@ -5,6 +5,7 @@ use hundi_testnet::sim::adversary::Kind as Adversary;
 use hundi_testnet::sim::canary::Bug;
 use hundi_testnet::sim::fault::Kind as Fault;
 use hundi_testnet::sim::replay::{record, replay};
+use hundi_testnet::sim::report::Counters;
 use hundi_testnet::sim::scenario::{Fixed, Scenario};
 use hundi_testnet::sim::shrink::shrink;
 use hundi_testnet::sim::{Invariant, run};
@@ -71,6 +72,94 @@ fn a_recording_is_followed_event_by_event() {
     assert!(replay(&changed, None, None, None).unwrap().differs.is_some());
 }
 
+#[test]
+fn every_adversary_acts() {
+    for kind in Adversary::ALL {
+        let parts = json!({
+            "nodes": 9, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 12,
+            "faults": {}, "adversaries": [kind, kind],
+        });
+        let acts = |seed| {
+            let run = run(seed, &scenario(seed, parts.clone()), None).unwrap();
+            assert_eq!(run.violation, None, "{kind:?}, seed {seed}");
+            run.coverage.acted().contains(&kind)
+        };
+        assert!((1..=5).any(acts), "{kind:?}");
+    }
+}
+
+/// Runs some seeds of a scenario, all of which must hold.
+fn held(seeds: u64, parts: &Value) -> Counters {
+    let mut counters = Counters::default();
+    for seed in 1..=seeds {
+        let run = run(seed, &scenario(seed, parts.clone()), None).unwrap();
+        assert_eq!(run.violation, None, "seed {seed}");
+        counters.add(&run.counters);
+    }
+    counters
+}
+
+#[test]
+fn a_bank_goes_on_from_an_old_copy_of_its_books() {
+    let parts = json!({
+        "nodes": 9, "gateways": 2, "banks": 1, "minutes": 45, "payments_per_hour": 12,
+        "adversaries": [], "faults": { "bank-restored": 2, "new-phone": 1 },
+    });
+    let counters = held(8, &parts);
+    assert!(counters.restored > 4 && counters.stopped > 0, "{counters:?}");
+}
+
+/// A payee that a copied phone paid at a place that the bank has decided otherwise never meets a
+/// gateway: relays bring what it holds to the bank, and everybody gets the proof.
+#[test]
+fn what_contradicts_a_decided_entry_becomes_a_proof() {
+    let parts = json!({
+        "nodes": 19, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 6,
+        "expiry_minutes": 1_440, "claim_minutes": 10_080, "scope_bits": 0, "heals": true,
+        "radio": {
+            "villages": 2, "village_m": 50, "range_m": 44, "loss_percent": 18, "wifi_percent": 50,
+            "scan_s": 59, "contact_s": 58, "links_max": 3,
+        },
+        "faults": {
+            "full-disk": 2, "slow-disk": 1, "partition": 2, "links-cut": 3, "gateway-crash": 4,
+            "new-phone": 1,
+        },
+        "adversaries": ["false-total", "cloned-phone", "false-total", "wrong-key"],
+    });
+    assert_eq!(run(5_050, &scenario(5_050, parts), None).unwrap().violation, None);
+}
+
+/// What a restored bank did not lose is still asked for.
+#[test]
+fn beside_an_old_copy_a_lost_payment_is_still_caught() {
+    let parts = json!({
+        "nodes": 9, "gateways": 1, "banks": 1, "minutes": 45, "payments_per_hour": 12,
+        "adversaries": [], "faults": { "bank-restored": 1 },
+    });
+    let caught = |seed| {
+        let run = run(seed, &scenario(seed, parts.clone()), Some(Bug::LosesPayments)).unwrap();
+        run.violation.is_some_and(|violation| violation.invariant == Invariant::NoLoss)
+    };
+    assert!((1..=6).any(caught));
+}
+
+#[test]
+fn a_bank_in_two_hands_stops_and_harms_no_other_banks_customers() {
+    let parts = json!({
+        "nodes": 10, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 12,
+        "adversaries": ["two-faced-bank"], "faults": { "crash": 3 },
+    });
+    assert!(held(6, &parts).stopped > 0);
+}
+
+#[test]
+fn colluders_draw_on_the_guarantee_and_no_more() {
+    let parts = json!({
+        "nodes": 9, "minutes": 45, "adversaries": ["colluder", "refund-launderer"], "faults": {},
+    });
+    assert!(held(4, &parts).guaranteed > 0);
+}
+
 /// What shows a bug: the first of these seeds and scenarios that fails must fail in the right way.
 fn catch(bug: Bug) -> Invariant {
     let faults = match bug {
@@ -80,13 +169,16 @@ fn catch(bug: Bug) -> Invariant {
         Bug::NeverDeletes => json!({}),
         _ => json!({ "crash": 6, "crash-unsynced": 8 }),
     };
+    let cheats = bug == Bug::OverdrawsGuarantee;
     let parts = json!({
         "nodes": 9, "gateways": 1, "banks": 1, "minutes": 40, "faults": faults,
-        "adversaries": ["certified-flooder", "double-spender"],
+        "adversaries": ["certified-flooder", if cheats { "colluder" } else { "double-spender" }],
     });
     for seed in 1..=12 {
         let run = run(seed, &scenario(seed, parts.clone()), Some(bug)).unwrap();
         if let Some(violation) = run.violation {
+            let audited = violation.what.starts_with("auditor: ");
+            assert_eq!(audited, bug == Bug::ChangesAnswers, "{violation}");
             return violation.invariant;
         }
     }

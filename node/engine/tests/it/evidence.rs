@@ -10,6 +10,8 @@ use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::entry::{Class, Entry, Kind, body_hash};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::receipt::PayeeVerdict;
+use hundi_ledger::replica::Key;
+use std::collections::BTreeSet;
 
 /// Entries of an author that nobody's wallet made: `count` in a row, spending one each.
 pub fn chain(world: &World, seed: u8, count: u32, mark: u8) -> Vec<Vec<u8>> {
@@ -67,7 +69,7 @@ fn a_clone_that_spends_twice_is_proven_everywhere_and_stops() {
         world.pass(60);
         // Each payee keeps what pays it, with its receipt, for the bank.
         for (payee, id) in payees.iter().zip(&ids) {
-            let key = hundi_ledger::replica::Key::entry(author(1), *id);
+            let key = Key::entry(author(1), *id);
             assert!(world.devices[*payee].store.items.contains_key(&key));
         }
         let contested: Vec<(u32, Hash, Outcome)> =
@@ -79,6 +81,22 @@ fn a_clone_that_spends_twice_is_proven_everywhere_and_stops() {
             assert_eq!(world.word(*payee, id), "contested");
         }
     }
+}
+
+#[test]
+fn a_proof_made_from_gossip_is_gossiped_itself() {
+    let mut world = World::new();
+    let (cheat, middle, witness) = (world.add(1, 10_000), world.add(2, 0), world.add(3, 0));
+    world.connect(middle, witness, Over::Gossip);
+    let link = world.connect(cheat, middle, Over::Link);
+    world.run();
+    world.cut(link);
+    for mark in [7, 8] {
+        world.gossip_to(middle, &chain(&world, 1, 1, mark)[0]);
+    }
+    assert!(world.holds_proof(middle, &author(1)));
+    world.run();
+    assert!(world.holds_proof(witness, &author(1)), "without either entry, and at once");
 }
 
 #[test]
@@ -160,7 +178,7 @@ fn a_store_that_holds_more_of_its_key_than_its_log_never_signs() {
     let mut store = world.devices[device].store.clone();
     let entry = chain(&world, 1, 1, 7).remove(0);
     let Ok(item) = Item::decode(&world.bank.id(), &entry) else { panic!() };
-    store.items.insert(hundi_ledger::replica::Key::of(&item), entry);
+    store.items.insert(Key::of(&item), entry);
     let loaded = world.add_with(Some(1), Default::default(), store);
     assert!(world.devices[loaded].engine.status().stopped);
 }
@@ -268,6 +286,61 @@ fn a_gateway_hears_of_entries_that_no_relay_carries() {
     assert_eq!(heard, items[41..].iter().collect::<Vec<_>>());
 }
 
+/// The ids of the entries that a device has told its bank of.
+fn told(world: &World, gateway: usize) -> BTreeSet<Hash> {
+    let network = world.bank.id();
+    let arrived = world.devices[gateway].events.iter().filter_map(|event| match event {
+        Event::ItemNew { key: Key::Entry(_, id) } => Some(*id),
+        Event::Intake { bytes } => match Item::decode(&network, bytes) {
+            Ok(Item::Entry(entry)) => Some(entry.id()),
+            _ => None,
+        },
+        _ => None,
+    });
+    arrived.collect()
+}
+
+/// A session verifies few entries of a proven author, so what it carries of the cache may be passed
+/// over where it arrives: what pays a payee has to come by itself.
+#[test]
+fn every_payee_of_an_equivocator_brings_its_payment_to_the_gateway() {
+    let mut world = World::new();
+    let cheat = world.add(1, 10_000);
+    let store = world.devices[cheat].store.clone();
+    let mut paid = Vec::new();
+    for seed in 2..26 {
+        let clone = world.add_with(Some(1), Default::default(), store.clone());
+        let payee = world.add(seed, 0);
+        let link = world.connect(clone, payee, Over::Link);
+        world.run();
+        let request = world.request(payee, 1_000);
+        let id = world.pay(clone, &request);
+        world.run();
+        assert_eq!(world.word(payee, &id), "received");
+        world.cut(link);
+        paid.push((payee, id));
+    }
+    for (payee, _) in &paid[1..] {
+        world.connect(paid[0].0, *payee, Over::Link);
+    }
+    world.pass(600);
+    assert!(paid.iter().all(|(payee, _)| world.holds_proof(*payee, &author(1))));
+    world.cut_all();
+    let config = hundi_engine::Config { intake: true, ..Default::default() };
+    let gateway = world.add_with(None, config, Default::default());
+    let certificate = world.bank.certificate();
+    world.publish(gateway, vec![certificate]);
+    for (payee, _) in &paid {
+        world.connect(*payee, gateway, Over::Link);
+    }
+    world.pass(1_800);
+    let told = told(&world, gateway);
+    let lacking = paid.iter().filter(|(_, id)| !told.contains(id)).count();
+    assert_eq!(lacking, 0, "of {} payments", paid.len());
+    let status = world.devices[gateway].engine.status();
+    assert_eq!(status.entries, 0, "{status:?}");
+}
+
 #[test]
 fn a_body_swapped_for_another_burns_nobodys_verdict() {
     let mut world = World::new();
@@ -278,7 +351,7 @@ fn a_body_swapped_for_another_burns_nobodys_verdict() {
     let request = world.request(payee, 500);
     world.cut(link);
     let id = world.pay(payer, &request);
-    let key = hundi_ledger::replica::Key::entry(author(1), id);
+    let key = Key::entry(author(1), id);
     let mut swapped = world.devices[payer].store.items[&key].clone();
     *swapped.last_mut().unwrap() ^= 1;
     let Answer::Publish(all) = world.command(payee, Command::Publish { items: vec![swapped] })

@@ -191,6 +191,16 @@ impl World {
         true
     }
 
+    /// Something is gossiped to a device alone, and what it passes on of it is lost.
+    pub fn gossip_to(&mut self, device: usize, bytes: &[u8]) {
+        self.in_flight.push_front(InFlight::Gossip { to: device, bytes: bytes.to_vec() });
+        self.deliver_one();
+        self.acknowledge(device);
+        let lost =
+            |flies: &InFlight| matches!(flies, InFlight::Gossip { bytes: it, .. } if it == bytes);
+        self.in_flight.retain(|flies| !lost(flies));
+    }
+
     /// Delivers until nothing is in flight.
     pub fn run(&mut self) {
         let mut frames = 0;

@@ -215,7 +215,7 @@ fn books_that_lack_something_go_on_above_it() {
         assert!(matches!(world.submit_one(item), Verdict::Taken { duplicate: true, .. }));
     }
     world.submit_one(&log.pay(&payer, &payee, 10).item);
-    assert_eq!(world.checkpoint(&payer).unwrap().number, 8);
+    assert_eq!(world.checkpoint(&payer).unwrap().number, 9);
     world.fund(customer(1), 10);
     assert_eq!(world.grant(&payer, 10, 0), Serial(5));
     world.handle(Input::Bulletin).unwrap();
@@ -230,6 +230,22 @@ fn books_that_lack_something_go_on_above_it() {
     world.fund(customer(2), 10);
     let terms = hundi_journal::input::GrantTerms::prefunded(amount(10));
     assert!(world.handle(Input::IssueGrant { author: payee.key(), terms }).is_err());
+    world.check();
+}
+
+/// A checkpoint that the books lack is in force in the mesh. What the books say is told above it at
+/// once: its author's next entry may never come.
+#[test]
+fn a_resumed_bank_tells_what_its_books_say() {
+    let mut world = World::new();
+    let (payer, mut log) = world.payer(1, 100);
+    let payee = world.enrol(customer(2), 2);
+    world.submit_one(&log.pay(&payer, &payee, 10).item);
+    world.submit_one(&rogue(&world, &payer, 7));
+    world.handle(Input::Resume).unwrap();
+    assert_eq!(world.checkpoint(&payer).unwrap().number, 8);
+    world.handle(Input::Resume).unwrap();
+    assert_eq!(world.checkpoint(&payer).unwrap().number, 8, "there was nothing to resume");
     world.check();
 }
 

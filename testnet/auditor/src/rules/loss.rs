@@ -4,19 +4,20 @@
 use super::broken;
 use super::exactly_once::REJECTED;
 use super::honest_loss::lost;
-use crate::facts::Answer;
+use crate::books::sum;
+use crate::facts::{Account, Answer};
 use crate::intake::{Decision, Due, early};
 use crate::known::Known;
-use crate::records::{PAYMENT, REFUND};
+use crate::records::{Author, PAYMENT, REFUND};
 use crate::run::{Bank, Broken, Invariant};
 
 /// "Does not open" is no verdict before this long after claim-until.
 const OPENING_S: u32 = 7 * 24 * 3600;
 
-/// Nobody is paid who is not to be; below a contradiction everybody is paid, and at it who came first and
+/// Nobody is paid who is not to be, and nobody in another's place; below a contradiction everybody is paid, and at it who came first and
 /// fits; payments are whole; and whoever is rejected is so for a reason that is there.
 pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
-    let mut found = Vec::new();
+    let mut found = misdirected(bank);
     for id in &bank.intake.order {
         let decision = &bank.intake.decisions[id];
         found.extend(wrongly_paid(bank, decision));
@@ -30,6 +31,37 @@ pub(crate) fn judge(known: &Known<'_>, bank: &Bank<'_>) -> Vec<Broken> {
         }
     }
     found
+}
+
+/// What leaves a reserve for an entry, or is paid beyond it, goes to the entry's payee.
+fn misdirected(bank: &Bank<'_>) -> Vec<Broken> {
+    let found = bank.facts.transactions.iter().filter_map(|transaction| {
+        let id = transaction.entry?;
+        let payee = bank.intake.decisions.get(&id)?.payee()?;
+        let left = -sum(transaction, |account| {
+            matches!(account, Account::Reserve { .. } | Account::DoubleSpendReceivable(_))
+        });
+        let to_payee = sum(transaction, |account| belongs(bank, account, payee));
+        (left > 0 && to_payee != left).then(|| {
+            let what = format!("of {left} paid {to_payee} went to the payee");
+            broken(Invariant::LossRule, what, &[id])
+        })
+    });
+    found.collect()
+}
+
+/// Whether a payee is paid on this account. Whom the bank does not know yet it pays into suspense,
+/// whom another bank knows over that bank.
+fn belongs(bank: &Bank<'_>, account: &Account, payee: Author) -> bool {
+    let holder = bank.facts.holders.iter().find(|holder| holder.author == payee);
+    let customer = holder.map(|holder| holder.customer);
+    match account {
+        Account::Customer(its) => customer == Some(*its),
+        Account::PendingIn(its) => customer.is_none_or(|customer| customer == *its),
+        Account::Suspense => payee.bank == bank.facts.number,
+        Account::DueTo(other) => payee.bank == *other,
+        _ => false,
+    }
 }
 
 fn wrongly_paid(bank: &Bank<'_>, decision: &Decision<'_>) -> Option<Broken> {

@@ -4,11 +4,7 @@
 use super::super::identity::{Identity, START};
 use super::super::world::World;
 use super::forge::{self, Place};
-use hundi_ledger::codec::{List, Text};
-use hundi_ledger::id::{BankNumber, Hash, RequestId, Serial};
-use hundi_ledger::money::Currency;
-use hundi_ledger::record::VERSION;
-use hundi_ledger::request::PaymentRequest;
+use hundi_ledger::id::{BankNumber, Hash, Serial};
 
 /// Frames in one moment.
 const FRAMES: u64 = 12;
@@ -82,18 +78,7 @@ fn entry(
     let time = START + (world.now_ms() / 1000) as u32;
     let dice = world.schemes.get_mut(&me)?;
     let (previous, minor) = (Hash(dice.bytes()), dice.between(1, 30));
-    let request = PaymentRequest {
-        version: VERSION,
-        network: world.network.id(),
-        payee: identity.author(),
-        payee_sealing: identity.keys().sealing.public(),
-        request: RequestId([7; 8]),
-        currency: Currency::new("INR").ok()?,
-        amount: None,
-        expires: time + 900,
-        memo: Text::default(),
-        hints: List::default(),
-    };
+    let request = forge::request(world, identity, time)?;
     let start = 30 * u64::from(sequence.min(100));
     let (serial, wrong_key) = (Serial(1), false);
     let place = Place { sequence, previous, serial, start, time, wrong_key };

@@ -34,6 +34,7 @@ impl World {
             }
             let Some((invariant, what)) = self.unfinished() else {
                 self.counters.calm_minutes = minute;
+                self.witness_moment(true);
                 return self.inspect();
             };
             if minute >= minutes_max(honest.len()) {
@@ -90,6 +91,9 @@ impl World {
         let honest = self.honest_nodes();
         if let Some(node) = honest.iter().find(|node| !self.nodes[**node as usize].device.is_up()) {
             return Some((Invariant::Durable, format!("node {node} is down")));
+        }
+        if let Some(bank) = self.hosts.iter().position(|host| host.is_stopped()) {
+            return Some((Invariant::NoLoss, format!("bank {bank} has stopped")));
         }
         if let Some(what) = self.disagreement(&honest) {
             return Some(what);
@@ -169,7 +173,8 @@ impl World {
         let payer = known.payer?;
         let kept = self.nodes[payer as usize].identities.last().map(|it| it.author());
         let has_copy = known.accepted || known.signed && kept == Some(known.author);
-        if !has_copy || !known.pays {
+        let other_books = self.truth.two_faced.contains(&known.author.bank);
+        if !has_copy || !known.pays || other_books || self.is_taken_back(&known.author, id) {
             return None;
         }
         let unsettled = |what: &str| Some((Invariant::NoLoss, format!("payment {id} {what}")));
@@ -235,6 +240,7 @@ impl World {
         }
         let minutes = u64::from(self.scenario.expiry_minutes + self.scenario.claim_minutes);
         let wait_ms = 60_000 * minutes + 9 * 24 * 3_600_000;
+        self.claim_what_was_kept_back();
         for _ in 0..3 {
             self.schedule.forget_all();
             self.schedule.next(self.now_ms() + wait_ms);
@@ -247,8 +253,9 @@ impl World {
                     self.ask_bank(bank, Input::CloseCase { author, denied: Vec::new() });
                 }
                 let told = self.hosts[bank as usize].sync();
-                self.books_events(bank, &told.events);
+                self.books_events(bank, &told);
             }
+            self.claim_what_was_kept_back();
         }
         for bank in 0..self.hosts.len() {
             if let Some((invariant, what)) = self.wrong_in_the_end(bank) {
@@ -299,7 +306,8 @@ impl World {
     /// what reached the bank in time, is paid.
     fn lost(&self, bank: &Bank, id: &Hash, known: &Known) -> Option<(Invariant, String)> {
         let payee_honest = known.payee.is_some_and(|it| self.nodes[it as usize].is_honest());
-        if !known.accepted || !known.pays || !payee_honest {
+        let taken_back = self.is_taken_back(&known.author, id);
+        if !known.accepted || !known.pays || !payee_honest || taken_back {
             return None;
         }
         let entry = bank.entry(id)?;

@@ -10,7 +10,7 @@ use hundi_engine::wallet::{PaymentState, PaymentView, Purpose};
 use hundi_ledger::id::Hash;
 use hundi_ledger::offer::Offer;
 use hundi_ledger::record::checkpoint::Outcome;
-use hundi_ledger::record::item::Item;
+use hundi_ledger::record::item::{Item, Subject};
 use hundi_ledger::record::receipt::PayeeVerdict;
 use hundi_ledger::replica::Key;
 use hundi_ledger::sync::TAG_ITEM;
@@ -34,7 +34,6 @@ impl World {
 
     /// An item leaves a device.
     pub(in super::super) fn leaves_as_item(&mut self, node: u32, item: &[u8]) {
-        self.seen(item);
         let device = &self.nodes[node as usize].device;
         let Some(me) = device.identity.filter(|_| self.nodes[node as usize].is_honest()) else {
             return;
@@ -54,6 +53,7 @@ impl World {
             return;
         }
         self.note(node, id);
+        self.witness.told_signed(&id);
         if let Some(known) = self.truth.payments.get_mut(&id) {
             (known.signed, known.payee) = (true, Some(payee));
         }
@@ -72,17 +72,29 @@ impl World {
             }
             Event::Stopped => {
                 let me = self.nodes[node as usize].device.identity.map(|it| it.author());
+                if let Some(me) = me {
+                    self.witness.stopped(me);
+                }
                 if me.is_some_and(|me| self.is_safe(&me)) {
                     let what = format!("honest node {node} has stopped signing");
                     self.violated(Invariant::NoFraming, what);
                 }
             }
-            Event::BankFault { .. } => {
+            Event::BankFault { arrived, .. } if !self.may_contradict(arrived) => {
                 let what = format!("node {node} holds two records where its bank may sign one");
                 self.violated(Invariant::NoFraming, what);
             }
             _ => {}
         }
+    }
+
+    /// Whether a record is of a bank that may have signed another one with its version.
+    fn may_contradict(&self, record: &[u8]) -> bool {
+        let item = Item::decode(&self.network.id(), record);
+        item.is_ok_and(|item| match item.subject() {
+            Subject::Bank(bank) => self.truth.contradicting.contains(&bank),
+            Subject::Author(author) => self.truth.contradicting.contains(&author.bank),
+        })
     }
 
     /// Looks at what a wallet says about one of its entries, and notes it.
@@ -92,8 +104,8 @@ impl World {
         let Some(view) = engine.payment(&id, &device.disk) else {
             return self.violated(Invariant::Durable, format!("node {node} has lost entry {id}"));
         };
-        let me = device.identity.map(|it| it.author());
-        let Some(author) = (if view.outgoing { me } else { view.party }) else { return };
+        let Some(me) = device.identity.map(|it| it.author()) else { return };
+        let Some(author) = (if view.outgoing { Some(me) } else { view.party }) else { return };
         let owner = self.truth.owners.get(&author).copied();
         let payer = owner.filter(|_| self.is_safe(&author));
         let pays = match view.purpose {
@@ -112,6 +124,10 @@ impl World {
         });
         if !view.outgoing {
             known.payee = Some(node);
+            if view.verdict == Some(PayeeVerdict::Accepted) && pays {
+                let now_ms = self.schedule.now_ms();
+                self.witness.told_accepted(me, id, view.sum.minor(), now_ms);
+            }
             known.accepted |= view.verdict == Some(PayeeVerdict::Accepted);
             known.refused |= view.verdict.is_some_and(|it| it != PayeeVerdict::Accepted);
         }
@@ -128,7 +144,10 @@ impl World {
         let books = self.hosts.iter().position(|host| host.number == author.bank);
         let Some(books) = books.and_then(|at| self.truth.books.get(at)) else { return };
         let outcome = books.outcomes.get(&view.id).copied();
+        let other_books =
+            self.truth.taken_back.contains(&view.id) || self.truth.two_faced.contains(&author.bank);
         let agrees = match view.state {
+            _ if other_books => true,
             PaymentState::Settled => books.settled.contains(&view.id),
             PaymentState::Rejected => outcome.is_none_or(|it| it != Outcome::Settled),
             _ => true,

@@ -5,7 +5,7 @@ use super::making::{self, Draft, Made, Terms};
 use super::world::{CLAIM_UNTIL, Person, World, good_day, terms, village};
 use super::{breaks, holds};
 use hundi_auditor::facts::{Account, Arrival};
-use hundi_auditor::run::Invariant::LossRule;
+use hundi_auditor::run::Invariant::{ExactlyOnce, LossRule};
 
 #[test]
 fn what_comes_after_claim_until_is_not_paid() {
@@ -15,6 +15,15 @@ fn what_comes_after_claim_until_is_not_paid() {
     world.clock_s = CLAIM_UNTIL + 1;
     world.through(&made, payer, first, 100);
     breaks(&world.facts(), LossRule, "reached the bank after claim-until");
+}
+
+#[test]
+fn nobody_is_paid_in_anothers_place() {
+    let (mut world, mut people) = village();
+    let [payer, first, second] = &mut people;
+    let made = world.pay(payer, first, 100);
+    world.through(&made, payer, second, 100);
+    breaks(&world.facts(), LossRule, "of 100 paid 0 went to the payee");
 }
 
 #[test]
@@ -107,7 +116,7 @@ fn an_unknown_kind_and_a_sealed_body_move_nothing() {
 }
 
 /// A refund out of the balance of who signs it, as the bank books it; none claims of a grant.
-fn refunded(world: &mut World, by: &mut Person, to: &Person, original: &Made, sum: u64) {
+fn refunded(world: &mut World, by: &mut Person, to: &Person, original: &Made, sum: u64) -> Made {
     let draft = Draft { kind: 2, serial: 0, ..by.next(0, 0) };
     let plaintext = making::refund(to.author(), &original.id, sum);
     let made = world.sign(&by.keys, &draft, &plaintext);
@@ -117,6 +126,23 @@ fn refunded(world: &mut World, by: &mut Person, to: &Person, original: &Made, su
     let moved = [(Account::Customer(by.customer), -sum), (Account::Customer(to.customer), sum)];
     world.post(Some(made.id), &moved);
     world.answer(&made, Some(0), 0, true);
+    made
+}
+
+#[test]
+fn a_refund_that_is_refused_goes_back() {
+    let (mut world, mut people, made) = good_day();
+    let [payer, first, _] = &mut people;
+    let refund = refunded(&mut world, first, payer, &made[0], 60);
+    world.tell(payer, &refund, 7, 0);
+    let (from, to) = (Account::Customer(payer.customer), Account::Customer(first.customer));
+    world.post(Some(refund.id), &[(from, -60), (to, 60)]);
+    world.answer(&refund, Some(2), 0, true);
+    holds(&world.facts());
+    // Twice out of one balance is once too often.
+    world.bank().transactions.pop();
+    world.post(Some(refund.id), &[(to, -40), (from, 40)]);
+    breaks(&world.facts(), ExactlyOnce, "paid 100 of a promise of 60");
 }
 
 #[test]
