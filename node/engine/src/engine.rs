@@ -243,8 +243,9 @@ impl Engine {
         self.replica.author(author, &self.view(shelf))
     }
 
-    /// The driver's shelf as this engine reads it.
-    pub(crate) fn view<'a>(&'a self, shelf: &'a dyn Shelf) -> View<'a> {
+    /// The driver's shelf as this engine reads it: with what has been given out and is not durable
+    /// yet, and without what only the wallet keeps.
+    pub fn view<'a>(&'a self, shelf: &'a dyn Shelf) -> impl Shelf + 'a {
         View { network: self.network, shelf, stored: &self.stored }
     }
 

@@ -376,8 +376,15 @@ impl Engine {
         self.push_own(step, id);
     }
 
+    /// Records decide anew what a core admits of this author: what was pushed is pushed once more.
+    pub(crate) fn push_again(&mut self, author: &AuthorId) {
+        for link in self.links.values_mut() {
+            link.pushed.retain(|key| key.author() != Some(*author));
+        }
+    }
+
     /// Own items that no session is sure to carry, because the core does not hold them (any more):
-    /// once per link.
+    /// once per link and state of the author's records.
     fn push_own(&mut self, step: &mut Step<'_>, id: LinkId) {
         let own: BTreeSet<Key> = self.own_keys().into_iter().collect();
         if own.is_empty() {

@@ -282,6 +282,9 @@ impl Engine {
             step.change(change);
         }
         for key in fresh {
+            if let Key::Grant(author, _) | Key::Checkpoint(author) = &key {
+                self.push_again(author);
+            }
             // What this very item made the replica drop again is not worth telling.
             if step.has_put(&key) {
                 step.event(Event::ItemNew { key });

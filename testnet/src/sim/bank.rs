@@ -26,6 +26,8 @@ struct Unit {
     events: usize,
     records: Vec<Vec<u8>>,
     notifications: Vec<Notification>,
+    /// What is recorded as outcomes of entries, and what is answered to who submitted them.
+    outcomes: Vec<Answer>,
     answers: Vec<Answer>,
 }
 
@@ -146,11 +148,12 @@ impl Host {
             Err(error) => return Some(Err(error)),
         };
         trace.take(&outputs);
+        let outcomes = witness::outcomes(&outputs, now);
         let answers = witness::answers(bank, &outputs, now);
         let events = outputs.events.len();
         self.journal.events.extend(outputs.events);
         let (records, notifications) = (outputs.records, outputs.notifications);
-        self.pending.push_back(Unit { events, records, notifications, answers });
+        self.pending.push_back(Unit { events, records, notifications, outcomes, answers });
         Some(Ok(()))
     }
 
@@ -174,7 +177,7 @@ impl Host {
             }
             told.records.extend(unit.records);
             told.notifications.extend(unit.notifications);
-            told.answers.extend(unit.answers);
+            told.answers.extend(unit.outcomes.into_iter().chain(unit.answers));
         }
         told
     }
@@ -188,8 +191,9 @@ impl Host {
             let left = self.journal.events.len() - unit.events;
             self.journal.events.truncate(left);
         }
-        // Nobody is left to answer.
-        Told { answers: Vec::new(), ..self.sync() }
+        // Nobody is left to answer; what is recorded stays recorded.
+        self.pending.iter_mut().for_each(|unit| unit.answers.clear());
+        self.sync()
     }
 
     fn pending_events(&self) -> usize {

@@ -27,8 +27,8 @@ pub(super) struct Known {
     pub(super) payee: Option<u32>,
     /// The payer's person was told that it is signed.
     pub(super) signed: bool,
-    /// The payee's person was told that it is accepted.
-    pub(super) accepted: bool,
+    /// The payee's key when its person was told that it is accepted.
+    pub(super) accepted_by: Option<AuthorId>,
     /// The payee has refused it with a signature.
     pub(super) refused: bool,
     /// It is a payment and no refund.

@@ -161,7 +161,7 @@ impl Mesh {
         self.world.still_holds()?;
         let known: Vec<Hash> = self.accepted.iter().map(|(id, _)| *id).collect();
         let payments = self.world.truth.payments.iter();
-        let fresh = payments.filter(|(id, it)| it.accepted && !known.contains(id));
+        let fresh = payments.filter(|(id, it)| it.accepted_by.is_some() && !known.contains(id));
         let fresh: Vec<(Hash, u64)> = fresh.map(|(id, _)| (*id, minor)).collect();
         ensure!(
             fresh.len() == self.places as usize,

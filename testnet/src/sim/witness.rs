@@ -9,7 +9,7 @@ mod moment;
 use super::Invariant;
 use super::world::World;
 use bank::BankWitness;
-pub(super) use bank::answers;
+pub(super) use bank::{answers, outcomes};
 use hundi_auditor::facts::{Acceptance, Departure, Facts, ItemNumber, Signing, Stop};
 use hundi_auditor::records::Author;
 use hundi_auditor::run::{Invariant as Audited, judge};

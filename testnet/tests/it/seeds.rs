@@ -72,3 +72,56 @@ fn an_own_entry_is_stored_again() {
     });
     holds(207, parts);
 }
+
+/// The checker waited for a payment that had gone with both phones that had it.
+#[test]
+fn both_phones_are_lost() {
+    let parts = json!({
+        "nodes": 17, "gateways": 2, "banks": 2, "minutes": 45, "payments_per_hour": 6,
+        "expiry_minutes": 1440, "claim_minutes": 10080, "scope_bits": 0,
+        "radio": {
+            "villages": 2, "village_m": 50, "range_m": 31, "loss_percent": 19,
+            "wifi_percent": 50, "scan_s": 32, "contact_s": 17, "links_max": 6,
+        },
+        "faults": { "night": 1, "new-phone": 2 }, "adversaries": [],
+    });
+    holds(469, parts);
+}
+
+/// The witness forgot outcomes that were durable when their bank went down before it answered.
+#[test]
+fn a_bank_goes_down_before_it_answers() {
+    let parts = json!({
+        "nodes": 20, "gateways": 2, "banks": 1, "minutes": 45, "payments_per_hour": 6,
+        "expiry_minutes": 1440, "claim_minutes": 10080, "scope_bits": 0,
+        "radio": {
+            "villages": 2, "village_m": 50, "range_m": 29, "loss_percent": 8,
+            "wifi_percent": 50, "scan_s": 21, "contact_s": 57, "links_max": 5,
+        },
+        "faults": {
+            "crash": 5, "full-disk": 3, "read-errors": 4, "clock-drift": 2, "jam": 1,
+            "gateway-crash": 4, "new-phone": 2,
+        },
+        "adversaries": ["cloned-phone", "neighbour-breaker"],
+    });
+    holds(696, parts);
+}
+
+/// A device that was to go down in the middle of something went down when the calm ended its links.
+#[test]
+fn nobody_goes_down_in_the_calm() {
+    let parts = json!({
+        "nodes": 17, "gateways": 1, "banks": 1, "minutes": 60, "payments_per_hour": 6,
+        "expiry_minutes": 30, "claim_minutes": 600, "scope_bits": 0,
+        "radio": {
+            "villages": 2, "village_m": 50, "range_m": 25, "loss_percent": 22,
+            "wifi_percent": 50, "scan_s": 46, "contact_s": 51, "links_max": 5,
+        },
+        "faults": { "crash": 9, "gateway-crash": 1, "bank-restored": 2 },
+        "adversaries": [
+            "liar-in-sync", "silent-payee", "liar-in-sync", "stale-checkpoint",
+            "withholding-relay",
+        ],
+    });
+    holds(1013, parts);
+}

@@ -164,7 +164,7 @@ fn colluders_draw_on_the_guarantee_and_no_more() {
 fn catch(bug: Bug) -> Invariant {
     let faults = match bug {
         Bug::IgnoresReadErrors => {
-            json!({ "crash": 8, "full-disk": 3, "slow-disk": 1, "read-errors": 9, "gateway-crash": 4 })
+            json!({ "crash": 20, "full-disk": 3, "slow-disk": 1, "read-errors": 40 })
         }
         Bug::NeverDeletes => json!({}),
         _ => json!({ "crash": 6, "crash-unsynced": 8 }),
@@ -174,7 +174,7 @@ fn catch(bug: Bug) -> Invariant {
         "nodes": 9, "gateways": 1, "banks": 1, "minutes": 40, "faults": faults,
         "adversaries": ["certified-flooder", if cheats { "colluder" } else { "double-spender" }],
     });
-    for seed in 1..=12 {
+    for seed in 1..=40 {
         let run = run(seed, &scenario(seed, parts.clone()), Some(bug)).unwrap();
         if let Some(violation) = run.violation {
             let audited = violation.what.starts_with("auditor: ");

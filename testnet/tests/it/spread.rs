@@ -31,13 +31,6 @@ fn news_reaches_everybody_over_links_that_stand() {
 }
 
 #[test]
-fn news_reaches_everybody_who_meets() {
-    let spread = spread::run(1, &setting(Links::Meetings, Shape::Random)).unwrap();
-    assert!(spread.payments[0].until(100).is_some(), "{:?}", spread.payments[0].after_ms);
-    assert!(spread.proof.until(100).is_some(), "{:?}", spread.proof.after_ms);
-}
-
-#[test]
 fn a_cheat_costs_no_more_than_the_rule_says() {
     for pattern in [Pattern::Whole, Pattern::Divided] {
         let honest = partitions::run(1, 1, pattern).unwrap();

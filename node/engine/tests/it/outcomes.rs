@@ -2,7 +2,7 @@
 
 use crate::bank::{amount, author, sealing};
 use crate::payments::pair;
-use crate::world::{Over, pay};
+use crate::world::{Over, World, pay};
 use hundi_engine::output::{PayError, SignError};
 use hundi_engine::wallet::PaymentState;
 use hundi_engine::{Answer, Command};
@@ -63,6 +63,31 @@ fn an_unnamed_payment_below_the_frontier_is_not_taken_for_settled() {
     assert_eq!(world.view(payee, &id).outcome, None);
     let key = hundi_ledger::replica::Key::entry(author(1), id);
     assert!(world.devices[payee].store.items.contains_key(&key), "kept and pushed as evidence");
+}
+
+/// A bank that goes on from an old copy of its books signs newer records that decide less.
+#[test]
+fn what_newer_records_admit_again_is_pushed_again_on_the_same_link() {
+    let (mut world, payer, payee) = pair(Over::Link);
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    world.run();
+    world.cut_all();
+    let elsewhere = hundi_ledger::id::Hash([9; 32]);
+    let decided = world.bank.checkpoint(author(1), 1, Some((5, elsewhere)), &[]);
+    world.publish(payee, vec![decided]);
+    let relay = world.add_relay();
+    world.connect(payee, relay, Over::Link);
+    world.pass(600);
+    let key = hundi_ledger::replica::Key::entry(author(1), id);
+    let holds = |world: &World| world.devices[relay].store.items.contains_key(&key);
+    assert!(!holds(&world), "decided, as far as anybody can see");
+    let undecided = world.bank.checkpoint(author(1), 2, None, &[]);
+    world.publish(relay, vec![undecided]);
+    world.pass(600);
+    assert!(holds(&world));
+    let digest = |device: usize| world.devices[device].engine.digest();
+    assert_eq!(digest(relay), digest(payee), "and comes back");
 }
 
 #[test]

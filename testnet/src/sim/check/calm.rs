@@ -51,13 +51,16 @@ impl World {
     fn end_storm(&mut self) {
         self.phase = Phase::Calm;
         self.air.sides = None;
+        // First of all: the end of a link is the occasion on which a device goes down, too.
+        for at in &mut self.nodes {
+            (at.fuse, at.crash_unsynced) = (None, false);
+        }
         for node in 0..self.nodes.len() as u32 {
             self.cut_links(node);
         }
         self.faults_pass();
         let honest = self.honest_nodes();
         for (node, at) in (0..).zip(&mut self.nodes) {
-            (at.fuse, at.crash_unsynced) = (None, false);
             if !at.is_honest() {
                 at.device.crash(usize::MAX);
                 continue;
@@ -171,8 +174,12 @@ impl World {
     /// I2 while claims last: whoever was paid honestly is, and both sides know.
     fn unsettled(&self, id: &Hash, known: &Known) -> Option<(Invariant, String)> {
         let payer = known.payer?;
-        let kept = self.nodes[payer as usize].identities.last().map(|it| it.author());
-        let has_copy = known.accepted || known.signed && kept == Some(known.author);
+        // A phone that is lost takes what only it had with it.
+        let key_of = |node: u32| self.nodes[node as usize].identities.last().map(|it| it.author());
+        let kept = key_of(payer);
+        let accepted =
+            known.accepted_by.is_some() && known.accepted_by == known.payee.and_then(key_of);
+        let has_copy = accepted || known.signed && kept == Some(known.author);
         let other_books = self.truth.two_faced.contains(&known.author.bank);
         if !has_copy || !known.pays || other_books || self.is_taken_back(&known.author, id) {
             return None;
@@ -195,7 +202,7 @@ impl World {
             );
             open.then_some(view.state.word())
         };
-        let payee = known.payee.filter(|_| known.accepted);
+        let payee = known.payee.filter(|_| accepted);
         let nodes = [(kept == Some(known.author)).then_some(payer), payee];
         for node in nodes.into_iter().flatten() {
             if let Some(word) = open(node).filter(|_| self.nodes[node as usize].is_honest()) {
@@ -307,7 +314,7 @@ impl World {
     fn lost(&self, bank: &Bank, id: &Hash, known: &Known) -> Option<(Invariant, String)> {
         let payee_honest = known.payee.is_some_and(|it| self.nodes[it as usize].is_honest());
         let taken_back = self.is_taken_back(&known.author, id);
-        if !known.accepted || !known.pays || !payee_honest || taken_back {
+        if known.accepted_by.is_none() || !known.pays || !payee_honest || taken_back {
             return None;
         }
         let entry = bank.entry(id)?;

@@ -118,7 +118,7 @@ impl World {
             author,
             payee: None,
             signed: false,
-            accepted: false,
+            accepted_by: None,
             refused: false,
             pays,
         });
@@ -128,7 +128,9 @@ impl World {
                 let now_ms = self.schedule.now_ms();
                 self.witness.told_accepted(me, id, view.sum.minor(), now_ms);
             }
-            known.accepted |= view.verdict == Some(PayeeVerdict::Accepted);
+            if view.verdict == Some(PayeeVerdict::Accepted) {
+                known.accepted_by = Some(me);
+            }
             known.refused |= view.verdict.is_some_and(|it| it != PayeeVerdict::Accepted);
         }
         self.agrees_with_books(node, &view, author);
@@ -169,17 +171,12 @@ impl World {
         }
         let told = self.truth.payments.iter().filter(|(_, known)| {
             let signed = known.signed && known.author == me;
-            signed || known.accepted && known.payee == Some(node) && self.keeps_history(node)
+            signed || known.accepted_by == Some(me)
         });
         let lost = told.map(|(id, _)| *id).find(|id| engine.payment(id, &device.disk).is_none());
         if let Some(id) = lost {
             self.violated(Invariant::Durable, format!("node {node} was told of {id} and lost it"));
         }
-    }
-
-    /// Whether a phone still has the key, and with it the wallet, that it began with.
-    fn keeps_history(&self, node: u32) -> bool {
-        self.nodes[node as usize].identities.len() == 1
     }
 
     /// A start from summaries is the same as one in full. Looked at now and then: it verifies all

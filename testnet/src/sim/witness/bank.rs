@@ -38,27 +38,38 @@ pub(super) struct BankWitness {
     strangers: BTreeMap<AuthorId, u64>,
 }
 
-/// What a bank says of entries in one unit of work: what it records as their outcomes, then what
-/// it answers to who submitted them.
-pub(in super::super) fn answers(bank: &Bank, outputs: &Outputs, now: u64) -> Vec<Answer> {
+/// What a bank records as outcomes of entries in one unit of work.
+pub(in super::super) fn outcomes(outputs: &Outputs, now: u64) -> Vec<Answer> {
     let decided = outputs.events.iter().filter_map(|event| match &event.change {
-        Change::Decided { entry, outcome, paid } => Some((*entry, Some(*outcome), paid.minor())),
+        Change::Decided { entry, outcome, paid } => {
+            Some(answer(entry, Some(*outcome), paid.minor(), now))
+        }
         _ => None,
     });
+    decided.collect()
+}
+
+/// What a bank answers in one unit of work to who submitted entries.
+pub(in super::super) fn answers(bank: &Bank, outputs: &Outputs, now: u64) -> Vec<Answer> {
     let paid = |entry: &Hash| bank.entry(entry).map_or(0, |entry| entry.paid.minor());
     let told = outputs.verdicts.iter().filter_map(|verdict| match verdict {
-        Verdict::Decided { entry, outcome, .. } => Some((*entry, Some(*outcome), paid(entry))),
-        Verdict::Held { entry, .. } => Some((*entry, None, 0)),
+        Verdict::Decided { entry, outcome, .. } => {
+            Some(answer(entry, Some(*outcome), paid(entry), now))
+        }
+        Verdict::Held { entry, .. } => Some(answer(entry, None, 0, now)),
         _ => None,
     });
-    let answer = |(entry, outcome, amount): (Hash, Option<Outcome>, u64)| Answer {
+    told.collect()
+}
+
+fn answer(entry: &Hash, outcome: Option<Outcome>, amount: u64, now: u64) -> Answer {
+    Answer {
         entry: entry.0,
         clock_s: seconds(now),
         outcome: outcome.map(|outcome| outcome as u8),
         amount,
         last: outcome.is_some_and(|outcome| outcome != Outcome::Contested),
-    };
-    decided.chain(told).map(answer).collect()
+    }
 }
 
 impl Witness {

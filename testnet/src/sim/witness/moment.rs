@@ -27,17 +27,17 @@ impl World {
 impl Witness {
     fn node(&mut self, number: u32, node: &Node, whole: bool) -> Option<NodeFacts> {
         let (engine, disk) = (node.device.engine.as_ref()?, &node.device.disk);
-        let replica = engine.replica();
+        let (replica, shelf) = (engine.replica(), engine.view(disk));
         let (mut core, mut cache) = (Vec::new(), Vec::new());
         let mut entries = BTreeSet::new();
         if whole {
-            replica.for_each_author(disk, |id, author| {
+            replica.for_each_author(&shelf, |id, author| {
                 entries.extend(author.entries().map(|claim| Key::Entry(*id, claim.id)));
             });
         }
         let keys = if whole { engine.keys(disk) } else { Vec::new() };
         for key in keys {
-            let Some(bytes) = disk.item(&key) else { continue };
+            let Some(bytes) = shelf.item(&key) else { continue };
             let item = self.facts.items.note(&bytes);
             let in_core = match key {
                 // A wallet keeps open payments of its own even where its replica holds them no more.
