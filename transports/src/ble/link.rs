@@ -144,10 +144,11 @@ impl Link {
         matches!(self.stage, Stage::Open(_)) && self.ending.is_none()
     }
 
-    /// Whether the link has nothing more to do: its connection may go.
+    /// Whether the link has nothing more to do, once what [`Link::transmit`] still had is handed
+    /// over: its connection may go. A reset that cannot leave holds nothing up.
     pub fn is_over(&self, now_ms: u64) -> bool {
         let lingers = self.ending.is_some_and(|ending| now_ms < ending.at_ms);
-        matches!(self.stage, Stage::Over) && !self.reset_due && !lingers
+        matches!(self.stage, Stage::Over) && !lingers
     }
 
     /// Takes what one write, notification or unit of the connection brought. True if it begins
@@ -170,7 +171,10 @@ impl Link {
                 self.fail_quietly(CloseReason::Cut);
                 return true;
             }
-            Fragment::Parts { .. } if over => {}
+            // The other end has not heard that this one is gone: a reset may be lost, too.
+            Fragment::Parts { data, .. } if over => {
+                self.reset_due |= data.is_some() && self.hello.is_some();
+            }
             Fragment::Parts { .. } => self.pipe.receive(now_ms, &fragment),
         }
         if !matches!(self.stage, Stage::Open(_)) {
@@ -206,7 +210,12 @@ impl Link {
         if core::mem::take(&mut self.reset_due) {
             return Some([tag, &Fragment::Reset.encode()].concat());
         }
-        let hold = self.hold_until.is_some_and(|until| now_ms < until);
+        // After a goodbye there is nothing to say any more, only to acknowledge.
+        let over = matches!(self.stage, Stage::Over);
+        if over && self.ending.is_none() {
+            return None;
+        }
+        let hold = over || self.hold_until.is_some_and(|until| now_ms < until);
         let fragment = self.pipe.transmit(now_ms, bytes_max.saturating_sub(tag.len()), hold)?;
         self.said_ms = now_ms;
         Some([tag, &fragment].concat())

@@ -1,6 +1,6 @@
 //! The air of tests: a radio whose faults a seed fixes, in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How bad the air is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +21,9 @@ pub(super) struct Air {
     /// By time, then by the order in which they were sent: to whom, when sent, what.
     under_way: BTreeMap<(u64, u64), (usize, u64, Vec<u8>)>,
     sent: u64,
+    /// The numbers of those that are lost besides.
+    doomed: BTreeSet<u64>,
+    offered: u64,
     jumble: u64,
     newest: [u64; 2],
     overtakings: usize,
@@ -33,6 +36,8 @@ impl Air {
             weather,
             under_way: BTreeMap::new(),
             sent: 0,
+            doomed: BTreeSet::new(),
+            offered: 0,
             jumble: u64::MAX,
             newest: [0; 2],
             overtakings: 0,
@@ -42,6 +47,11 @@ impl Air {
     /// Lets a fragment be overtaken by so many later ones at most.
     pub(super) fn jumble_up_to(&mut self, places: u64) {
         self.jumble = places;
+    }
+
+    /// Loses the fragments of these numbers, counted over both directions from 0.
+    pub(super) fn lose(&mut self, doomed: BTreeSet<u64>) {
+        self.doomed = doomed;
     }
 
     /// How many fragments arrived behind one that was sent later.
@@ -59,6 +69,10 @@ impl Air {
 
     /// Sends a fragment from one end to the other.
     pub(super) fn send(&mut self, now_ms: u64, from: usize, bytes: Vec<u8>) {
+        self.offered += 1;
+        if self.doomed.contains(&(self.offered - 1)) {
+            return;
+        }
         let copies = 1 + u64::from(self.below(1_000) < self.weather.doubled_per_mille);
         for _ in 0..copies {
             if self.below(1_000) < self.weather.lost_per_mille {

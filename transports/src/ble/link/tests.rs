@@ -87,6 +87,29 @@ impl World {
         }
     }
 
+    /// Both ends say messages of these lengths as soon as they can; when all were heard the central
+    /// closes. Runs until nothing happens any more.
+    fn talk(&mut self, lengths: &[usize]) {
+        let (mut said, mut closed) = ([0, 0], false);
+        loop {
+            for (side, said) in said.iter_mut().enumerate() {
+                while is_up(self, side) && *said < lengths.len() {
+                    match self.links[side].send(&vec![*said as u8; lengths[*said]]) {
+                        Ok(()) => *said += 1,
+                        Err(_) => break,
+                    }
+                }
+            }
+            if !closed && (0..2).all(|side| self.messages(side).len() == lengths.len()) {
+                closed = true;
+                self.links[0].close(self.now_ms);
+            }
+            if !self.step(6_000_000) {
+                return;
+            }
+        }
+    }
+
     fn messages(&self, side: usize) -> Vec<Vec<u8>> {
         let of = |event: &Event| match event {
             Event::Message(bytes) => Some(bytes.clone()),
@@ -100,6 +123,14 @@ impl World {
             Event::Down(reason) => Some(*reason),
             _ => None,
         })
+    }
+}
+
+fn callee(known: bool) -> Callee {
+    if known {
+        Callee::Payee { session: session().0, first: vec![9; 700] }
+    } else {
+        Callee::Stranger
     }
 }
 
@@ -325,6 +356,34 @@ fn who_says_nothing_is_given_up_in_time() {
     assert_eq!(link.deadline(), None);
 }
 
+/// An end that has given up sends nothing again, and answers what still comes with a reset: the first
+/// one may be lost. Else each end would keep the other alive, one by what it sends again and the
+/// other by acknowledging that.
+#[test]
+fn an_end_that_gave_up_says_so_until_it_is_heard() {
+    let mut world = World::strangers(1, QUIET, 182);
+    world.run(500);
+    let [central, peripheral] = &mut world.links;
+    peripheral.send(&[1; 1_000]).unwrap();
+    assert!(peripheral.transmit(500, 182).is_some(), "under way when the link ends");
+    peripheral.receive(500, &[0]);
+    assert_eq!(peripheral.next_event(500), Some(Event::Down(CloseReason::Misbehaved)));
+    let tag = peripheral.hello.unwrap().tag;
+    let reset = Some([&tag[..], &Fragment::Reset.encode()].concat());
+    assert_eq!(peripheral.transmit(500, 182), reset, "lost");
+    peripheral.on_time(9_000);
+    assert_eq!(peripheral.transmit(9_000, 182), None);
+    assert_eq!(peripheral.deadline(), None);
+    central.send(b"are you there?").unwrap();
+    peripheral.receive(9_000, &central.transmit(9_000, 182).unwrap());
+    assert_eq!(peripheral.transmit(9_000, 182), reset);
+    assert_eq!(peripheral.transmit(9_000, 182), None, "once per fragment");
+    central.receive(9_000, &reset.unwrap());
+    assert_eq!(central.next_event(9_000), Some(Event::Down(CloseReason::Cut)));
+    peripheral.receive(9_000, &Fragment::Reset.encode());
+    assert_eq!((central.transmit(9_000, 182), peripheral.transmit(9_000, 182)), (None, None));
+}
+
 /// A connection that is cut at any fragment leaves whole messages, the first ones.
 #[test]
 fn a_cut_anywhere_leaves_only_whole_messages() {
@@ -355,6 +414,30 @@ fn a_cut_anywhere_leaves_only_whole_messages() {
     }
 }
 
+/// Air that loses every fifth fragment (what a radio loses it repeats itself: only a stack that drops
+/// writes is like that) still brings nearly every payment and its answer through at once.
+#[test]
+fn bad_air_rarely_stops_a_payment() {
+    let (mut answered, mut took_ms) = (0, 0);
+    for seed in 0..500 {
+        let weather =
+            Weather { lost_per_mille: 200, doubled_per_mille: 0, early_ms: 20, late_ms_max: 40 };
+        let callee = Callee::Payee { session: session().0, first: vec![16; 1_496] };
+        let mut world = World::new(seed, weather, 182, callee);
+        let mut verdict = Some([17; 243]);
+        while world.messages(0).is_empty() && world.down(0).is_none() {
+            if let Some(verdict) = verdict.take_if(|_| is_up(&world, 1)) {
+                world.links[1].send(&verdict).unwrap();
+            }
+            assert!(world.step(60_000));
+        }
+        answered += world.messages(0).len() as u64;
+        took_ms += world.now_ms;
+    }
+    println!("{answered} of 500 answered, after {} ms on average", took_ms / 500);
+    assert!(answered >= 495, "{answered} of 500");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
     #[test]
@@ -368,27 +451,8 @@ proptest! {
         known in any::<bool>(),
     ) {
         let weather = Weather { lost_per_mille, doubled_per_mille, early_ms: 5, late_ms_max };
-        let first = vec![9; 700];
-        let callee = if known { Callee::Payee { session: session().0, first } } else { Callee::Stranger };
-        let mut world = World::new(seed, weather, bytes_max, callee);
-        let (mut said, mut closed) = ([0, 0], false);
-        while world.now_ms < 6_000_000 {
-            for (side, said) in said.iter_mut().enumerate() {
-                while is_up(&world, side) && *said < lengths.len() {
-                    match world.links[side].send(&vec![*said as u8; lengths[*said]]) {
-                        Ok(()) => *said += 1,
-                        Err(_) => break,
-                    }
-                }
-            }
-            if !closed && world.messages(0).len() == lengths.len() && world.messages(1).len() == lengths.len() {
-                closed = true;
-                world.links[0].close(world.now_ms);
-            }
-            if !world.step(6_000_000) {
-                break;
-            }
-        }
+        let mut world = World::new(seed, weather, bytes_max, callee(known));
+        world.talk(&lengths);
         for side in 0..2 {
             let expected: Vec<Vec<u8>> =
                 lengths.iter().zip(0..).map(|(length, number)| vec![number; *length]).collect();
@@ -402,9 +466,23 @@ proptest! {
             let replays = world.seen[side].iter().filter(|event| matches!(event, Event::Replayable(_)));
             prop_assert!(replays.count() <= 1);
         }
-        if lost_per_mille < 300 && late_ms_max < 200 && bytes_max > 100 {
-            prop_assert!(closed, "good enough air brings everything: {:?}", [world.down(0), world.down(1)]);
-        }
+    }
+
+    /// Five losses are one less than the transmissions of one fragment in the time for the opening.
+    #[test]
+    fn whichever_few_fragments_are_lost_everything_arrives(
+        seed in any::<u64>(),
+        lost in proptest::collection::btree_set(0_u64..40, 0..6),
+        late_ms_max in 0_u64..60,
+        lengths in proptest::collection::vec(1_usize..5_000, 1..4),
+        known in any::<bool>(),
+    ) {
+        let weather = Weather { early_ms: 5, late_ms_max, ..Weather::default() };
+        let mut world = World::new(seed, weather, 182, callee(known));
+        world.air.lose(lost);
+        world.talk(&lengths);
+        prop_assert!(world.messages(0).len() == lengths.len(), "{:?}", world.down(0));
+        prop_assert!(world.messages(1).len() == lengths.len(), "{:?}", world.down(1));
     }
 
     #[test]
@@ -450,7 +528,9 @@ proptest! {
         let to = usize::from(!to_central);
         world.links[to].receive(500, &garbage);
         world.links[1 - to].send(&[3; 4_000]).unwrap();
-        world.run(30_000);
+        // A piece that was shorter than the one it took the place of leaves a record incomplete until
+        // keep-alives have filled it: at most 180 bytes, 19 every five seconds.
+        world.run(60_000);
         let heard = world.messages(to);
         prop_assert!(heard.is_empty() || heard == [vec![3; 4_000]]);
         prop_assert!(heard.len() == 1 || world.down(to).is_some());
