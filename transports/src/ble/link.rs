@@ -139,6 +139,22 @@ impl Link {
         self.initiator
     }
 
+    /// The name by which this link's central knows its fragments, once it has said it.
+    pub fn tag(&self) -> Option<[u8; 2]> {
+        self.hello.map(|hello| hello.tag)
+    }
+
+    /// Since when the other end has had its time to show that it takes part; none once it has.
+    pub fn unconfirmed_since_ms(&self) -> Option<u64> {
+        (!self.confirmed).then_some(self.began_ms)
+    }
+
+    /// Ends the link without a word, not even a reset.
+    pub fn forget(&mut self) {
+        self.fail_quietly(CloseReason::Misbehaved);
+        self.hello = None;
+    }
+
     /// Whether the handshake is through and nobody has ended the link.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_)) && self.ending.is_none()

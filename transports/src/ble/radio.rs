@@ -226,7 +226,8 @@ impl Radio {
         beacon: Option<Beacon>,
         outputs: &mut Vec<Output>,
     ) {
-        let asked = self.connecting.take_if(|(asked, _)| *asked == address);
+        let asked =
+            self.connecting.take_if(|(asked, _)| role == Role::Central && *asked == address);
         let pays = asked.is_some_and(|(_, pays)| pays);
         let entropy = self.entropy.next();
         let greeting = self.greeting();
@@ -280,12 +281,34 @@ impl Radio {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        let tag = connection.link.tag();
+        // Whoever has not shown yet that it takes part gains no time by beginning anew.
+        let since_ms = connection.link.unconfirmed_since_ms().unwrap_or(now_ms);
         if connection.link.receive(now_ms, bytes) {
             let entropy = self.entropy.next();
             let setting = Setting { network: &self.config.network, greeting, entropy };
-            let link = Link::respond(now_ms, &setting, self.invited.clone());
+            let link = Link::respond(since_ms, &setting, self.invited.clone());
             connection.begin_anew(now_ms, link);
             connection.link.receive(now_ms, bytes);
+        }
+        if connection.link.tag() != tag {
+            self.refuse_used_tag(id);
+        }
+    }
+
+    /// What is notified may reach every central that is connected. One that gives the tag of
+    /// another's link would have that link hear, and fall over, what is said to it.
+    fn refuse_used_tag(&mut self, id: ConnectionId) {
+        let tag_of = |connection: &Connection| match connection.role {
+            Role::Peripheral => connection.link.tag(),
+            Role::Central => None,
+        };
+        let tag = self.connections.get(&id).and_then(tag_of);
+        let others = self.connections.iter().filter(|(other, _)| **other != id);
+        let used =
+            others.filter_map(|(_, connection)| tag_of(connection)).any(|of| tag == Some(of));
+        if used && let Some(connection) = self.connections.get_mut(&id) {
+            connection.link.forget();
         }
     }
 

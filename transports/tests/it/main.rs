@@ -3,6 +3,7 @@
 
 mod ble_conformance;
 mod ble_payment;
+mod ble_radio;
 mod ble_vectors;
 mod ble_village;
 mod ether;

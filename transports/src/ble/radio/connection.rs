@@ -75,13 +75,19 @@ impl Connection {
     /// Lets happen what is due; closes a link on which nobody has spoken for long.
     pub(super) fn on_time(&mut self, now_ms: u64, idle_ms: u64) {
         self.link.on_time(now_ms);
-        if self.may_idle_out() && now_ms >= self.talked_ms + idle_ms {
+        if self.idle_deadline(idle_ms).is_some_and(|at| now_ms >= at) {
             self.link.close(now_ms);
         }
     }
 
-    fn may_idle_out(&self) -> bool {
-        self.role == Role::Central && self.link.is_open() && !self.paused
+    /// When the link is closed because nobody speaks. That is the central's part; a central that
+    /// does not, and only keeps one of the few places, is closed three times as late.
+    fn idle_deadline(&self, idle_ms: u64) -> Option<u64> {
+        let patience = match self.role {
+            Role::Central => idle_ms,
+            Role::Peripheral => 3 * idle_ms,
+        };
+        (self.link.is_open() && !self.paused).then_some(self.talked_ms + patience)
     }
 
     /// Gives the driver what it takes.
@@ -113,7 +119,6 @@ impl Connection {
         } else {
             self.link.end_deadline()
         };
-        let idle = self.may_idle_out().then_some(self.talked_ms + idle_ms);
-        link.into_iter().chain(idle).min()
+        link.into_iter().chain(self.idle_deadline(idle_ms)).min()
     }
 }

@@ -1,0 +1,104 @@
+//! One radio against what hostile or unlucky centrals do to it, input by input.
+
+use hundi_transports::ble::advertisement::{Advertisement, decode};
+use hundi_transports::ble::contacts::Address;
+use hundi_transports::ble::hint::Session;
+use hundi_transports::ble::radio::{Config, ConnectionId, Input, Output, Radio, Role};
+use hundi_transports::channel::LinkKey;
+use hundi_transports::link::{CloseReason, LinkEvent};
+
+use crate::ether::{Air, Ether};
+
+fn radio() -> Radio {
+    let mut radio = Radio::new(0, Config::new(b"net"), [1; 32]);
+    let _ = radio.handle(0, Input::Powered(true));
+    radio
+}
+
+fn connected(number: u64, role: Role) -> Input {
+    let connection = ConnectionId(number);
+    Input::Connected { connection, address: Address([7; 16]), role, bytes_max: 182, beacon: None }
+}
+
+/// The first fragment of a central that gives this tag, up to the hello.
+fn hello(number: u64, tag: [u8; 2]) -> Input {
+    let bytes = vec![0, 0x90, 0x10, tag[0], tag[1]];
+    Input::Received { connection: ConnectionId(number), bytes }
+}
+
+fn is_dropped(outputs: &[Output], number: u64) -> bool {
+    outputs.contains(&Output::Disconnect { connection: ConnectionId(number) })
+}
+
+/// Notifications reach every central: a second link under one tag would end the first.
+#[test]
+fn a_central_that_gives_anothers_tag_is_turned_away_without_a_word() {
+    let mut radio = radio();
+    for number in [1, 2, 3] {
+        let _ = radio.handle(0, connected(number, Role::Peripheral));
+    }
+    assert!(!is_dropped(&radio.handle(1, hello(1, [8, 9])), 1));
+    assert!(!is_dropped(&radio.handle(2, hello(2, [8, 10])), 2));
+    let outputs = radio.handle(3, hello(3, [8, 9]));
+    assert!(is_dropped(&outputs, 3), "{outputs:?}");
+    let mut later = outputs;
+    later.extend(radio.handle(4, hello(3, [8, 9])));
+    later.extend(radio.handle(100, Input::Time));
+    let said = |output: &&Output| matches!(output, Output::Notify { connection, .. } if *connection == ConnectionId(3));
+    assert_eq!(later.iter().filter(said).count(), 0, "{later:?}");
+}
+
+/// Whoever begins anew again and again keeps its place no longer than others.
+#[test]
+fn beginning_anew_gains_no_time() {
+    let mut radio = radio();
+    let _ = radio.handle(0, connected(1, Role::Peripheral));
+    for (at, tag) in [(1_000, 1), (4_000, 2), (9_000, 3)] {
+        assert!(!is_dropped(&radio.handle(at, hello(1, [tag, 0])), 1));
+    }
+    assert!(!is_dropped(&radio.handle(9_999, Input::Time), 1));
+    assert!(is_dropped(&radio.handle(10_000, Input::Time), 1));
+}
+
+/// The payee may connect, as a node of the mesh, to the payer that is connecting to it.
+#[test]
+fn a_connection_from_the_payee_is_not_the_one_that_was_asked_for() {
+    let mut radio = radio();
+    let uuid = [5; 16];
+    let session = Session { uuid, key: LinkKey::from_bytes([77; 32]).public(), psm: None };
+    let _ = radio.handle(0, Input::Pay { session, first: vec![3; 200], until_ms: 60_000 });
+    let sighting = decode(&Advertisement::Payee(uuid).encode());
+    let asked = radio.handle(1, Input::Sighted { address: Address([7; 16]), sighting });
+    assert!(asked.iter().any(|output| matches!(output, Output::Connect { .. })), "{asked:?}");
+    let _ = radio.handle(2, connected(1, Role::Peripheral));
+    let outputs = radio.handle(3, connected(2, Role::Central));
+    let first = outputs.iter().find_map(|output| match output {
+        Output::Write { connection: ConnectionId(2), bytes } => Some(bytes),
+        _ => None,
+    });
+    assert_eq!(first.map(|bytes| bytes[2]), Some(0x11), "it pays: {outputs:?}");
+}
+
+/// A link on which nobody speaks is closed by its central; by the peripheral if the central only
+/// keeps the place.
+#[test]
+fn a_place_that_is_not_used_is_taken_back() {
+    let mut ether = Ether::new(5, Air::default());
+    ether.add(Config::new(b"net"));
+    ether.add(Config { idle_ms: 1_000_000, ..Config::new(b"net") });
+    ether.connect(1, 0);
+    let mut downs = Vec::new();
+    for now_ms in (0..35_000).step_by(100) {
+        ether.advance(now_ms);
+        while let Some(event) = ether.next_event(0) {
+            if let Output::Link(LinkEvent::Down { reason, .. }) = event {
+                downs.push((now_ms, reason));
+            }
+        }
+    }
+    assert!(
+        matches!(downs[..], [(30_000..31_000, CloseReason::ClosedHere)]),
+        "{downs:?}, {} connections",
+        ether.connections()
+    );
+}
