@@ -130,14 +130,15 @@ impl Radio {
         let links = self.connections.values().filter_map(|connection| {
             connection.deadline(self.config.unsent_max, self.config.idle_ms)
         });
+        let search = self.search.as_ref().map(|search| search.until_ms);
+        let links = links.chain(search);
         if !self.powered {
             return links.min();
         }
         let fingerprint = self.advertised.filter(|(shown, _)| *shown != self.advertisement());
         let advertise = fingerprint.map(|(_, since_ms)| since_ms + self.config.advertise_ms);
         let scan = self.scan.deadline(self.want());
-        let search = self.search.as_ref().map(|search| search.until_ms);
-        let others = [Some(self.rotate_at_ms), advertise, scan, search, self.choose_at_ms];
+        let others = [Some(self.rotate_at_ms), advertise, scan, self.choose_at_ms];
         links.chain(others.into_iter().flatten()).min()
     }
 

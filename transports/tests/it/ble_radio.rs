@@ -79,6 +79,23 @@ fn a_connection_from_the_payee_is_not_the_one_that_was_asked_for() {
     assert_eq!(first.map(|bytes| bytes[2]), Some(0x11), "it pays: {outputs:?}");
 }
 
+/// A payer is told in time even if its adapter never comes, or goes while it looks.
+#[test]
+fn without_an_adapter_a_payment_is_given_up_in_time() {
+    let mut radio = Radio::new(0, Config::new(b"net"), [1; 32]);
+    let session = Session { uuid: [5; 16], key: LinkKey::from_bytes([77; 32]).public(), psm: None };
+    let pay = |until_ms| Input::Pay { session, first: vec![3; 200], until_ms };
+    assert_eq!(radio.handle(0, pay(20_000)), []);
+    assert_eq!(radio.deadline(), Some(20_000));
+    assert_eq!(radio.handle(20_000, Input::Time), [Output::NoAnswer]);
+    assert_eq!(radio.deadline(), None);
+    let _ = radio.handle(20_001, Input::Powered(true));
+    let _ = radio.handle(20_002, pay(30_000));
+    let _ = radio.handle(20_003, Input::Powered(false));
+    assert_eq!(radio.deadline(), Some(30_000));
+    assert_eq!(radio.handle(30_000, Input::Time), [Output::NoAnswer]);
+}
+
 /// A link on which nobody speaks is closed by its central; by the peripheral if the central only
 /// keeps the place.
 #[test]

@@ -7,6 +7,10 @@ use crate::ble::scan::{Step, Want};
 
 impl Radio {
     pub(super) fn plan(&mut self, now_ms: u64, outputs: &mut Vec<Output>) {
+        if self.search.as_ref().is_some_and(|search| now_ms >= search.until_ms) {
+            self.search = None;
+            outputs.push(Output::NoAnswer);
+        }
         if !self.powered {
             return;
         }
@@ -14,10 +18,6 @@ impl Radio {
             let [a, b, c, d, ..] = self.entropy.next();
             (self.id, self.new_address) = ([a, b, c, d], true);
             self.rotate_at_ms = now_ms + self.rotation_ms();
-        }
-        if self.search.as_ref().is_some_and(|search| now_ms >= search.until_ms) {
-            self.search = None;
-            outputs.push(Output::NoAnswer);
         }
         self.plan_advertising(now_ms, outputs);
         for step in self.scan.steps(now_ms, self.want()) {
