@@ -22,9 +22,12 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    pub(crate) fn open() -> Result<Self, AdapterError> {
-        let (resource, connection) = dbus_tokio::connection::new_system_sync()
-            .map_err(|error| AdapterError::NoBus { reason: error.to_string() })?;
+    pub(crate) async fn open() -> Result<Self, AdapterError> {
+        // It blocks until the bus has answered: half a minute where one hangs.
+        let opening = tokio::task::spawn_blocking(dbus_tokio::connection::new_system_sync);
+        let no_bus = |reason: String| AdapterError::NoBus { reason };
+        let opened = opening.await.map_err(|error| no_bus(error.to_string()))?;
+        let (resource, connection) = opened.map_err(|error| no_bus(error.to_string()))?;
         let reader = tokio::spawn(async move {
             let lost = resource.await;
             tracing::debug!(%lost, "the bus is gone");

@@ -88,10 +88,20 @@ impl AdapterError {
             ErrorKind::Internal(InternalErrorKind::DBusConnectionLost) => {
                 AdapterError::NoBus { reason }
             }
+            ErrorKind::Internal(InternalErrorKind::DBus(dbus)) if is_unknown(dbus) => {
+                AdapterError::NotSupported { name, reason }
+            }
             ErrorKind::Internal(InternalErrorKind::DBus(dbus)) => of_dbus(dbus, reason),
             _ => AdapterError::Failed { reason },
         }
     }
+}
+
+/// Whether the daemon does not know what it was asked for.
+fn is_unknown(name: &str) -> bool {
+    let unknown = ["UnknownInterface", "UnknownMethod", "UnknownObject", "UnknownProperty"];
+    let name = name.strip_prefix("org.freedesktop.DBus.Error.");
+    name.is_some_and(|name| unknown.contains(&name))
 }
 
 /// What an error of D-Bus itself, by its name, means.
@@ -131,6 +141,7 @@ mod tests {
         );
         assert_eq!(of_bus("ServiceUnknown"), AdapterError::NoDaemon);
         assert_eq!(of_bus("Spawn.ChildExited"), AdapterError::NoDaemon);
+        assert!(matches!(of_bus("UnknownMethod"), AdapterError::NotSupported { .. }));
         assert_eq!(of_bus("NoReply"), AdapterError::NoAnswer);
         assert!(matches!(of_bus("AccessDenied"), AdapterError::NotPermitted { .. }));
         assert!(matches!(of_bus("Disconnected"), AdapterError::NoBus { .. }));

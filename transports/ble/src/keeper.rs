@@ -1,7 +1,8 @@
-//! Keeps an adapter in use: opens it, waits until it is lost, says so, tries again ever more slowly.
+//! Keeps an adapter in use: opens it, waits until it is lost, says so, tries again,
+//! ever more slowly while the reason stays the same.
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::backoff::Backoff;
 use crate::config::Config;
@@ -11,22 +12,22 @@ use crate::station::Station;
 
 pub(crate) async fn run(config: Config, notes: mpsc::Sender<Note>) {
     let mut backoff = Backoff::new(RETRY_MS, RETRY_MS_MAX);
+    let mut last = None;
     loop {
         let error = match Station::open(&config, &notes).await {
             Ok((station, watch)) => {
                 if notes.send(Note::On(Box::new(station))).await.is_err() {
                     return;
                 }
-                let since = Instant::now();
-                let error = watch.lost().await;
-                // One that comes and goes is not opened again at once each time.
-                if since.elapsed().as_millis() > u128::from(RETRY_MS_MAX) {
-                    backoff.reset();
-                }
-                error
+                watch.lost().await
             }
             Err(error) => error,
         };
+        // Another reason than before: somebody is plugging in, switching on, starting.
+        if last.as_ref() != Some(&error) {
+            backoff.reset();
+        }
+        last = Some(error.clone());
         if notes.send(Note::Off(error)).await.is_err() {
             return;
         }

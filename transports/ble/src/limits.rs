@@ -63,7 +63,7 @@ pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) const RETRY_MS: u64 = 500;
 
 /// The longest wait. Somebody who has just switched Bluetooth on looks at the screen.
-pub(crate) const RETRY_MS_MAX: u64 = 8_000;
+pub(crate) const RETRY_MS_MAX: u64 = 4_000;
 
 /// How long a scan or an advertisement that BlueZ refused is left alone.
 pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(1);

@@ -58,7 +58,7 @@ impl Station {
         config: &Config,
         notes: &mpsc::Sender<Note>,
     ) -> Result<(Self, Watch), AdapterError> {
-        let bus = Bus::open()?;
+        let bus = Bus::open().await?;
         let daemon = bus.daemon().await?;
         let adapter = find_adapter(config).await?;
         let name = adapter.name().to_owned();
@@ -209,9 +209,12 @@ impl Watch {
             return Err(AdapterError::DaemonRestarted);
         }
         let name = self.adapter.name();
-        match call(name, self.adapter.is_powered()).await? {
-            true => Ok(()),
-            false => Err(AdapterError::PoweredOff { name: name.to_owned() }),
+        match call(name, self.adapter.is_powered()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AdapterError::PoweredOff { name: name.to_owned() }),
+            // It was known before.
+            Err(AdapterError::NotSupported { name, .. }) => Err(AdapterError::Removed { name }),
+            Err(error) => Err(error),
         }
     }
 }
