@@ -139,8 +139,8 @@ impl Owner {
     /// it if it reads.
     async fn finish(mut self) {
         self.tasks.abort_all();
+        self.inputs.extend(self.links.keys().copied().map(Input::Resume));
         self.inputs.push_back(Input::Powered(false));
-        self.paused = false;
         self.settle();
         self.station = None;
         let giving = async {

@@ -119,3 +119,28 @@ fn a_place_that_is_not_used_is_taken_back() {
         ether.connections()
     );
 }
+
+/// A link that is being closed while nobody takes messages ends in its time, and nothing is called
+/// again and again meanwhile.
+#[test]
+fn a_paused_link_that_closes_ends_and_keeps_nobody_busy() {
+    let mut ether = Ether::new(5, Air::default());
+    ether.add(Config::new(b"net"));
+    ether.add(Config::new(b"net"));
+    ether.connect(1, 0);
+    ether.advance(2_000);
+    let link = loop {
+        if let Some(Output::Link(LinkEvent::Up(info))) = ether.next_event(1) {
+            break info.link;
+        }
+    };
+    // From now on nothing is heard, so nobody acknowledges the goodbye.
+    ether.air.lost_per_mille = 1_000;
+    ether.handle(1, Input::Close(link));
+    ether.handle(1, Input::Pause(link));
+    ether.advance(20_000);
+    ether.handle(1, Input::Resume(link));
+    let downs = core::iter::from_fn(|| ether.next_event(1));
+    let of_link = |event: &Output| matches!(event, Output::Link(LinkEvent::Down { link: of, .. }) if *of == link);
+    assert_eq!(downs.filter(of_link).count(), 1);
+}

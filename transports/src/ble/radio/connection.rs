@@ -63,6 +63,12 @@ impl Connection {
         (self.ended, self.dropped) = (false, false);
     }
 
+    /// Whether its events wait for the layer above. One that ends does not wait: there is little left
+    /// of it, and it keeps a place.
+    pub(super) fn is_held(&self) -> bool {
+        self.paused && (self.link.is_open() || self.gone)
+    }
+
     pub(super) fn next_event(&mut self, now_ms: u64) -> Option<Event> {
         if core::mem::take(&mut self.replaced) {
             return Some(Event::Down(CloseReason::Cut));
