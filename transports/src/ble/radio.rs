@@ -343,7 +343,8 @@ impl Radio {
     }
 
     fn next_event(&mut self, now_ms: u64, id: ConnectionId) -> Option<Event> {
-        let connection = self.connections.get_mut(&id).filter(|connection| !connection.is_held())?;
+        let connection =
+            self.connections.get_mut(&id).filter(|connection| !connection.is_held())?;
         connection.next_event(now_ms)
     }
 

@@ -5,7 +5,8 @@ use hundi_transports::ble::contacts::Address;
 use hundi_transports::ble::hint::Session;
 use hundi_transports::ble::radio::{Config, ConnectionId, Input, Output, Radio, Role};
 use hundi_transports::channel::LinkKey;
-use hundi_transports::link::{CloseReason, LinkEvent};
+use hundi_transports::link::{CloseReason, LinkEvent, LinkId};
+use proptest::prelude::*;
 
 use crate::ether::{Air, Ether};
 
@@ -143,4 +144,74 @@ fn a_paused_link_that_closes_ends_and_keeps_nobody_busy() {
     let downs = core::iter::from_fn(|| ether.next_event(1));
     let of_link = |event: &Output| matches!(event, Output::Link(LinkEvent::Down { link: of, .. }) if *of == link);
     assert_eq!(downs.filter(of_link).count(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    /// Whatever the layers above and below do, in any order: the air's clock fails the test when a
+    /// radio wants to be called without end at one time, and every link that came up ends.
+    #[test]
+    fn whatever_is_done_to_them_radios_rest_and_links_end(
+        seed in any::<u64>(),
+        lost_per_mille in 0_u64..400,
+        deeds in proptest::collection::vec((0_u8..11, 0_usize..3, prop_oneof![Just(0), 0_u64..300, 0_u64..4_000]), 1..100),
+    ) {
+        let mut ether = Ether::new(seed, Air { lost_per_mille, jitter_ms: 10, ..Air::default() });
+        let mut open: [Vec<LinkId>; 3] = Default::default();
+        for at in 0..3 {
+            ether.add(Config::new(b"net"));
+            ether.handle(at, Input::Hold([at as u8; 32]));
+            ether.handle(at, Input::Powered(true));
+        }
+        let key = LinkKey::from_bytes([77; 32]);
+        let session = Session { uuid: [5; 16], key: key.public(), psm: None };
+        let take = |ether: &mut Ether, open: &mut [Vec<LinkId>; 3]| {
+            for (at, open) in open.iter_mut().enumerate() {
+                while let Some(event) = ether.next_event(at) {
+                    match event {
+                        Output::Link(LinkEvent::Up(info)) => open.push(info.link),
+                        Output::Link(LinkEvent::Down { link, .. }) => {
+                            let known = open.iter().position(|known| *known == link);
+                            open.remove(known.expect("each link ends once"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        };
+        for (deed, at, wait_ms) in deeds {
+            let link = open[at].last().copied().unwrap_or(LinkId(0));
+            match deed {
+                0 => ether.handle(at, Input::Pause(link)),
+                1 => ether.handle(at, Input::Resume(link)),
+                2 => ether.handle(at, Input::Close(link)),
+                3 => ether.handle(at, Input::Powered(wait_ms % 2 == 0)),
+                4 => ether.handle(at, Input::Invite(Some((session, key.clone())))),
+                5 => ether.handle(at, Input::Invite(None)),
+                6 => {
+                    let until_ms = ether.now_ms + 3 * wait_ms;
+                    ether.handle(at, Input::Pay { session, first: vec![3; 900], until_ms });
+                }
+                7 => ether.set_place(at, (wait_ms % 2) as u32),
+                8 => drop(ether.send(at, link, &vec![4; 20_000])),
+                9 => drop(ether.connect(at, (at + 1) % 3)),
+                _ => ether.handle(at, Input::ScanLost),
+            }
+            let until_ms = ether.now_ms + wait_ms;
+            ether.advance(until_ms);
+            take(&mut ether, &mut open);
+        }
+        for at in 0..3 {
+            for link in open[at].clone() {
+                ether.handle(at, Input::Resume(link));
+            }
+            ether.handle(at, Input::Powered(false));
+            ether.handle(at, Input::StopPaying);
+        }
+        let until_ms = ether.now_ms + 60_000;
+        ether.advance(until_ms);
+        take(&mut ether, &mut open);
+        prop_assert!(open.iter().all(Vec::is_empty), "{open:?}");
+        prop_assert_eq!(ether.due(), None, "nothing is left to do");
+    }
 }
