@@ -201,9 +201,9 @@ proptest! {
             ether.advance(until_ms);
             take(&mut ether, &mut open);
         }
-        for at in 0..3 {
-            for link in open[at].clone() {
-                ether.handle(at, Input::Resume(link));
+        for (at, open) in open.iter().enumerate() {
+            for link in open {
+                ether.handle(at, Input::Resume(*link));
             }
             ether.handle(at, Input::Powered(false));
             ether.handle(at, Input::StopPaying);
