@@ -65,6 +65,9 @@ pub(crate) const RETRY_MS: u64 = 500;
 /// The longest wait. Somebody who has just switched Bluetooth on looks at the screen.
 pub(crate) const RETRY_MS_MAX: u64 = 4_000;
 
+/// How long a discovery that was dropped is given to end before it is asked again whether it has.
+pub(crate) const DISCOVERY_ENDS: Duration = Duration::from_millis(10);
+
 /// How long a scan or an advertisement that BlueZ refused is left alone.
 pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(1);
 

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, Uuid};
+use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Uuid};
 use futures::StreamExt;
 use hundi_transports::ble::advertisement::{BEACON_BYTES, Beacon, SERVICE, Sighting};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::address::uuid;
-use crate::limits::{CALL_TIMEOUT, REFUSED_WAIT};
+use crate::limits::{CALL_TIMEOUT, DISCOVERY_ENDS, REFUSED_WAIT};
 use crate::note::Note;
 
 /// Whether to listen; the number makes a repeated order another one.
@@ -52,7 +52,13 @@ async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
     let transport = DiscoveryTransport::Le;
     let filter = DiscoveryFilter { transport, duplicate_data: true, ..Default::default() };
     let starting = async {
-        adapter.set_discovery_filter(filter).await?;
+        // The one before ends a moment after it was dropped. To begin again is the point.
+        while let Err(error) = adapter.set_discovery_filter(filter.clone()).await {
+            if error.kind != ErrorKind::DiscoveryActive {
+                return Err(error);
+            }
+            sleep(DISCOVERY_ENDS).await;
+        }
         adapter.discover_devices_with_changes().await
     };
     let mut seen = match timeout(CALL_TIMEOUT, starting).await {

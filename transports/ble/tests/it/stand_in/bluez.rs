@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) advertisements: Vec<(String, String)>,
     /// The programs that have started a discovery and not stopped it.
     pub(crate) discoveries: Vec<String>,
+    /// How often one was started.
+    pub(crate) starts: usize,
     pub(crate) connects: usize,
     pub(crate) disconnects: usize,
     pub(crate) removed: usize,
@@ -283,7 +285,9 @@ fn adapter(b: &mut IfaceBuilder<Shared>) {
     b.property("Discovering").get(|_, asked| Ok(!asked.lock().unwrap().discoveries.is_empty()));
     b.method("SetDiscoveryFilter", ("filter",), (), |_, _, (_,): (PropMap,)| Ok(()));
     b.method("StartDiscovery", (), (), |context, asked, ()| {
-        asked.lock().unwrap().discoveries.push(sender(context));
+        let mut asked = asked.lock().unwrap();
+        asked.discoveries.push(sender(context));
+        asked.starts += 1;
         Ok(())
     });
     b.method("StopDiscovery", (), (), |context, asked, ()| {

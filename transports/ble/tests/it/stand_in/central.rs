@@ -1,4 +1,4 @@
-//! The driver as a payer that finds its payee's service, and finds that it speaks another version.
+//! The driver as a payer: its payee is not there, or speaks another version.
 
 use std::time::{Duration, Instant};
 
@@ -36,5 +36,25 @@ fn a_payee_that_cannot_be_had_is_tried_with_pauses_and_given_up_in_time() {
         assert!((1..=10).contains(&asked.connects), "{} attempts", asked.connects);
         assert!(asked.reads == asked.connects && asked.disconnects + 1 >= asked.connects);
         assert!(asked.removed + 1 >= asked.connects, "BlueZ forgets it each time");
+    });
+}
+
+#[test]
+fn a_payee_that_is_not_seen_is_looked_for_anew_again_and_again() {
+    let name = "stand_in::central::a_payee_that_is_not_seen_is_looked_for_anew_again_and_again";
+    run_on_a_bus(name, async {
+        let bluez = Bluez::start().await;
+        bluez.asked.lock().unwrap().powered = true;
+        bluez.plug_in();
+        let config = Config { channels: false, ..Config::new(b"net") };
+        let (handle, mut events) = start(config).unwrap();
+        assert!(matches!(next(&mut events).await, Some(Event::On { .. })));
+        let session = Session { uuid: [5; 16], key: [6; 32], psm: None };
+        handle.pay(session, vec![16; 300], 8_000).await.unwrap();
+        assert_eq!(next(&mut events).await, Some(Event::NoAnswer));
+        let asked = bluez.asked.lock().unwrap();
+        // At 0, 1.5, 3, 4.5, 6 and 7.5 s, and perhaps once for the mesh before.
+        assert!((4..=7).contains(&asked.starts), "{} starts", asked.starts);
+        assert!(asked.discoveries.len() <= 1, "each was stopped");
     });
 }
