@@ -82,8 +82,9 @@ mod tests {
             for (wait, value) in values {
                 let mut value = value;
                 if tagged && value.len() > 4 {
-                    // Data, and of a plausible number.
-                    (value[0], value[1]) = (value[0] % 4, 0x10);
+                    // Data, of a plausible number; the first says that it is.
+                    value[0] %= 4;
+                    value[1] = if value[0] == 0 { 0x90 } else { 0x10 };
                 }
                 input.extend_from_slice(&[u8::try_from(value.len()).unwrap(), wait]);
                 input.extend(value);

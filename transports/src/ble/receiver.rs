@@ -48,7 +48,10 @@ impl Receiver {
     pub(super) fn on_data(&mut self, now_ms: u64, data: &Data<'_>) {
         let ahead = distance(self.next, data.number);
         let is_new = (0..WINDOW_FRAGMENTS as i64).contains(&ahead) && self.room() > 0;
-        if !is_new || !self.keep(self.next + ahead.unsigned_abs(), data.bytes) {
+        let number = self.next + ahead.unsigned_abs();
+        // Else it is left from another stream.
+        let fits = data.first == (number == 0);
+        if !is_new || !fits || !self.keep(number, data.bytes) {
             // Its sender does not know what is here: say so.
             self.ack_at = Some(now_ms);
             return;

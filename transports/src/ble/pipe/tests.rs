@@ -200,6 +200,27 @@ fn nothing_is_sent_often_to_who_does_not_answer() {
     assert!((12..=48).contains(&sent), "{sent} fragments: 6, at most every two seconds");
 }
 
+/// What is left of a stream that began earlier is not taken for the beginning of a new one, nor the
+/// beginning of another for its middle.
+#[test]
+fn a_stream_begins_with_its_first_fragment_alone() {
+    let mut pipe = Pipe::default();
+    let receive = |pipe: &mut Pipe, first| {
+        let data = Some(Data { number: 0, first, bytes: b"x" });
+        pipe.receive(0, &Fragment::Parts { ack: None, data });
+        pipe.take(0)
+    };
+    assert_eq!(receive(&mut pipe, false), b"", "fragment 4,096 of an earlier stream");
+    assert_eq!(receive(&mut pipe, true), b"x");
+    for number in 1..4_096 {
+        let data = Some(Data { number, first: false, bytes: b"y" });
+        pipe.receive(0, &Fragment::Parts { ack: None, data });
+    }
+    assert_eq!(pipe.take(0).len(), 4_095);
+    assert_eq!(receive(&mut pipe, true), b"", "the first one again");
+    assert_eq!(receive(&mut pipe, false), b"x");
+}
+
 /// A fragment of the last round of numbers is not taken for one of this round.
 #[test]
 fn numbers_go_round() {
