@@ -40,6 +40,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("container", links::container),
     ("channel", links::channel),
     ("opening", links::opening),
+    ("ble", links::ble),
     ("store", store::store),
     ("canary", canary),
 ];

@@ -1,7 +1,7 @@
 //! The pure decoders of links and files.
 
 use hundi_transport_libp2p::opening;
-use hundi_transports::{channel, container, frame, signal};
+use hundi_transports::{ble, channel, container, frame, signal};
 
 /// Any stream is frames up to some point, none longer than allowed, and its whole frames are the
 /// beginning of the stream.
@@ -51,4 +51,9 @@ pub(crate) fn opening(bytes: &[u8]) {
         assert_eq!(opening::encode(&decoded), bytes);
         assert!(bytes.len() <= opening::OPENING_BYTES_MAX);
     }
+}
+
+/// Nothing off the air brings a link up without its keys.
+pub(crate) fn ble(bytes: &[u8]) {
+    assert_eq!(ble::read_arbitrary(bytes), 0);
 }

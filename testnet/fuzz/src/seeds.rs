@@ -13,6 +13,11 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
 use hundi_ledger::request::PaymentRequest;
 use hundi_transport_libp2p::opening::{self, Opening};
+use hundi_transports::ble::advertisement::{Advertisement, Beacon};
+use hundi_transports::ble::fragment::{Ack, Data, Fragment};
+use hundi_transports::ble::hello::{Hello, Pattern};
+use hundi_transports::ble::hint::Session;
+use hundi_transports::ble::info::Info;
 use hundi_transports::{container, frame, signal};
 
 /// Inputs by target.
@@ -51,6 +56,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("container", containers(&items)),
         ("channel", vec![vec![9; 32], vec![9; 96], vec![9; 48]]),
         ("opening", openings()),
+        ("ble", airs()),
         ("store", crate::store::seeds()),
         ("canary", vec![b"not yet".to_vec()]),
         ("item", items),
@@ -148,4 +154,28 @@ fn openings() -> Vec<Vec<u8>> {
     let parsed =
         addresses.map(|texts| texts.into_iter().filter_map(|text| text.parse().ok()).collect());
     parsed.map(|listening| opening::encode(&Opening { nonce: [8; 32], listening })).into()
+}
+
+/// What is on the air and in a QR code, and the beginnings of links.
+fn airs() -> Vec<Vec<u8>> {
+    let beacon = Beacon { fingerprint: [7; 6], id: [8; 4] };
+    let begin = |pattern, length: u8| {
+        let mut bytes = Hello { pattern, tag: [1, 2] }.encode().to_vec();
+        bytes.extend_from_slice(&[length, 0]);
+        bytes.extend(std::iter::repeat_n(9, usize::from(length)));
+        let data = Some(Data { number: 0, first: true, bytes: &bytes });
+        let value = Fragment::Parts { ack: None, data }.encode();
+        let ack = Some(Ack { next: 1, room: 32, beyond: 5 });
+        let answer = Fragment::Parts { ack, data: None }.encode();
+        let values = [value, answer, Fragment::Reset.encode()];
+        values.iter().flat_map(|value| [&[value.len() as u8, 3], &value[..]].concat()).collect()
+    };
+    vec![
+        Advertisement::Mesh(beacon).encode(),
+        Advertisement::Payee([5; 16]).encode(),
+        Info { psm: Some(0x85), unit_bytes_max: 2_048, beacon: Some(beacon) }.encode().to_vec(),
+        Session { uuid: [5; 16], key: [6; 32], psm: None }.encode().into_bytes(),
+        begin(Pattern::Stranger, 32),
+        begin(Pattern::Payee, 96),
+    ]
 }

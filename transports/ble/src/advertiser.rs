@@ -1,0 +1,97 @@
+//! Advertising: keeps on the air what was ordered last.
+
+use bluer::Adapter;
+use bluer::adv::{self, AdvertisementHandle};
+use hundi_transports::ble::advertisement::{SERVICE, decode};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::address::uuid;
+use crate::limits::{CALL_TIMEOUT, FAST_INTERVAL, REFUSED_WAIT, SLOW_INTERVAL};
+
+/// What to advertise; the number makes a repeated order another one, because a connection takes the
+/// advertisement off the air.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) number: u64,
+    pub(crate) shown: Option<Shown>,
+}
+
+/// An advertisement, and whether somebody waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fast: bool,
+}
+
+pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
+    let mut on_air = None;
+    loop {
+        let order = orders.borrow_and_update().clone();
+        // BlueZ needs one of few places for each: the old one goes first.
+        drop(on_air.take());
+        let mut refused = false;
+        if let Some(shown) = order.shown {
+            on_air = show(&adapter, &shown).await;
+            refused = on_air.is_none();
+        }
+        tokio::select! {
+            changed = orders.changed() => if changed.is_err() { return },
+            () = sleep(REFUSED_WAIT), if refused => {}
+        }
+    }
+}
+
+/// Puts it on the air; without intervals where BlueZ takes none.
+async fn show(adapter: &Adapter, shown: &Shown) -> Option<AdvertisementHandle> {
+    for with_interval in [true, false] {
+        let advertisement = advertisement(shown, with_interval);
+        match timeout(CALL_TIMEOUT, adapter.advertise(advertisement)).await {
+            Ok(Ok(handle)) => return Some(handle),
+            Ok(Err(error)) => tracing::debug!(%error, with_interval, "no advertisement"),
+            Err(_) => tracing::debug!("no advertisement: BlueZ does not answer"),
+        }
+    }
+    None
+}
+
+/// BlueZ's fields for the bytes of an advertisement of ours.
+fn advertisement(shown: &Shown, with_interval: bool) -> adv::Advertisement {
+    let of = decode(&shown.bytes);
+    let beacon = of.beacon.map(|beacon| (uuid(SERVICE), beacon.encode().to_vec()));
+    let (shortest, longest) = if shown.fast { FAST_INTERVAL } else { SLOW_INTERVAL };
+    adv::Advertisement {
+        advertisement_type: adv::Type::Peripheral,
+        service_uuids: of.services.into_iter().map(uuid).collect(),
+        service_data: beacon.into_iter().collect(),
+        // The flags of the document; BlueZ writes them.
+        discoverable: Some(true),
+        min_interval: with_interval.then_some(shortest),
+        max_interval: with_interval.then_some(longest),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hundi_transports::ble::advertisement::{Advertisement, Beacon};
+
+    use super::*;
+
+    #[test]
+    fn bluez_is_given_what_the_bytes_say() {
+        let beacon = Beacon { fingerprint: [1; 6], id: [2; 4] };
+        let bytes = Advertisement::Mesh(beacon).encode();
+        let mesh = advertisement(&Shown { bytes, fast: false }, true);
+        assert_eq!(mesh.service_data[&uuid(SERVICE)], [1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
+        assert!(mesh.service_uuids.is_empty() && mesh.local_name.is_none());
+        assert_eq!(
+            (mesh.min_interval, mesh.max_interval),
+            (Some(SLOW_INTERVAL.0), Some(SLOW_INTERVAL.1))
+        );
+        let bytes = Advertisement::Payee([7; 16]).encode();
+        let payee = advertisement(&Shown { bytes, fast: true }, false);
+        assert!(payee.service_uuids.contains(&uuid([7; 16])) && payee.service_data.is_empty());
+        assert_eq!((payee.discoverable, payee.min_interval), (Some(true), None));
+    }
+}

@@ -1,0 +1,128 @@
+//! Making a connection as a central: a channel at once where its number is known, else GATT's
+//! discovery, INFO, and the channel or the characteristics.
+
+use std::time::Duration;
+
+use bluer::gatt::remote::{Characteristic, Service};
+use bluer::l2cap::{SeqPacket, Socket, SocketAddr};
+use bluer::{Adapter, Address, Device};
+use hundi_transports::ble::advertisement::{Beacon, INFO, NOTIFY, SERVICE, WRITE};
+use hundi_transports::ble::info::{self, Info};
+use thiserror::Error;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::address::uuid;
+use crate::bearer::Bearer;
+use crate::limits::{CHANNEL_TIMEOUT, CONNECT_TIMEOUT, UNIT_BYTES_MAX};
+
+/// Why a connection cannot be had. The radio tries again when it is time.
+#[derive(Debug, Error)]
+pub(crate) enum ConnectError {
+    #[error("BlueZ: {0}")]
+    Bluez(#[from] bluer::Error),
+    #[error("the channel: {0}")]
+    Channel(#[from] std::io::Error),
+    #[error("not within {} s", CONNECT_TIMEOUT.as_secs())]
+    Late,
+    #[error("it does not have our service")]
+    NoService,
+    #[error("its INFO: {0}")]
+    Info(#[from] info::DecodeError),
+}
+
+/// A connection with a device that was seen, and the beacon in its INFO if that was read.
+pub(crate) async fn connect(
+    adapter: &Adapter,
+    address: Address,
+    psm: Option<u16>,
+    channels: bool,
+) -> Result<(Bearer, Option<Beacon>), ConnectError> {
+    let until = Instant::now() + CONNECT_TIMEOUT;
+    if let Some(psm) = psm.filter(|_| channels) {
+        match open_channel(adapter, address, psm, CHANNEL_TIMEOUT).await {
+            Ok(channel) => return Ok((Bearer::Channel(channel), None)),
+            // The number may be of another start of the payee's.
+            Err(error) => tracing::debug!(%error, "no channel at once; GATT it is"),
+        }
+    }
+    timeout_at(until, discover(adapter, address, channels)).await.map_err(|_| ConnectError::Late)?
+}
+
+async fn open_channel(
+    adapter: &Adapter,
+    address: Address,
+    psm: u16,
+    within: Duration,
+) -> Result<SeqPacket, ConnectError> {
+    // The adapter's own address, or the kernel chooses any adapter.
+    let here = SocketAddr::new(adapter.address().await?, adapter.address_type().await?, 0);
+    let address_type = adapter.device(address)?.address_type().await?;
+    let there = SocketAddr::new(address, address_type, psm);
+    let connecting = async {
+        // Nothing is awaited between these: a socket whose readiness was looked at too early takes
+        // itself for connected.
+        let socket = Socket::new_seq_packet()?;
+        socket.bind(here)?;
+        socket.set_recv_mtu(UNIT_BYTES_MAX)?;
+        socket.connect(there).await
+    };
+    Ok(timeout(within, connecting).await.map_err(|_| ConnectError::Late)??)
+}
+
+async fn discover(
+    adapter: &Adapter,
+    address: Address,
+    channels: bool,
+) -> Result<(Bearer, Option<Beacon>), ConnectError> {
+    let device = adapter.device(address)?;
+    if !device.is_connected().await? {
+        device.connect().await?;
+    }
+    let characteristics = our_service(&device).await?.characteristics().await?;
+    let info = read_info(&characteristics).await?;
+    if let Some(psm) = info.psm.filter(|_| channels) {
+        match open_channel(adapter, address, psm, CHANNEL_TIMEOUT).await {
+            Ok(channel) => return Ok((Bearer::Channel(channel), info.beacon)),
+            Err(error) => tracing::debug!(%error, "no channel; GATT carries it"),
+        }
+    }
+    // Who is notified before it has written hears nothing of others that it takes for its own:
+    // their tags differ.
+    let reader = find(&characteristics, NOTIFY).await?.notify_io().await?;
+    let writer = find(&characteristics, WRITE).await?.write_io().await?;
+    Ok((Bearer::Gatt { writer, reader }, info.beacon))
+}
+
+async fn our_service(device: &Device) -> Result<Service, ConnectError> {
+    for service in device.services().await? {
+        if service.uuid().await? == uuid(SERVICE) {
+            return Ok(service);
+        }
+    }
+    Err(ConnectError::NoService)
+}
+
+async fn read_info(characteristics: &[Characteristic]) -> Result<Info, ConnectError> {
+    Ok(info::decode(&find(characteristics, INFO).await?.read().await?)?)
+}
+
+async fn find(of: &[Characteristic], wanted: [u8; 16]) -> Result<Characteristic, ConnectError> {
+    for characteristic in of {
+        if characteristic.uuid().await? == uuid(wanted) {
+            return Ok(characteristic.clone());
+        }
+    }
+    Err(ConnectError::NoService)
+}
+
+/// Ends whatever connects this adapter with a device, and forgets the device: neither is paired, so
+/// nothing is lost, and its next advertisement is news again. A device that somebody has paired is
+/// only disconnected.
+pub(crate) async fn release(adapter: &Adapter, address: Address) -> Result<(), bluer::Error> {
+    let device = adapter.device(address)?;
+    device.disconnect().await?;
+    if !device.is_paired().await? {
+        adapter.remove_device(address).await?;
+    }
+    Ok(())
+}

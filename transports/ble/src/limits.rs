@@ -1,0 +1,80 @@
+//! Every bound and every time of this driver, each with its argument. Those of the protocol are in
+//! `hundi_transports::ble::limits`.
+
+use std::time::Duration;
+
+use hundi_transports::ble::limits::FRAGMENT_BYTES_MAX;
+use hundi_transports::limits::FRAME_PREFIX_BYTES;
+
+/// Notes of tasks that the owner has not read. At most 2 KiB each: half a megabyte. Who writes to a
+/// full queue waits (so its socket fills, and the other end stops), or leaves the value out as if
+/// the air had lost it.
+pub(crate) const NOTES_WINDOW: usize = 256;
+
+/// Commands that the owner has not read. Callers wait.
+pub(crate) const COMMANDS_WINDOW: usize = 16;
+
+/// Events that the driver above has not read. Beyond it links are paused.
+pub(crate) const EVENTS_WINDOW: usize = 16;
+
+/// Messages of one link that the owner has not taken. One is taken while one is written.
+pub(crate) const MESSAGES_WINDOW: usize = 2;
+
+/// Notifications handed over and not yet given to BlueZ, over all connections. What does not fit is
+/// left out as if the air had lost it; four connections with eight each never fill it.
+pub(crate) const NOTIFICATIONS_WINDOW: usize = 64;
+
+/// Bytes of the longest unit that this end's channel takes: the longest fragment and its length.
+pub(crate) const UNIT_BYTES_MAX: u16 = (FRAGMENT_BYTES_MAX + FRAME_PREFIX_BYTES) as u16;
+
+/// Bytes of the longest attribute value.
+pub(crate) const VALUE_BYTES_MAX: usize = 512;
+
+/// Bytes of ATT in front of a value.
+pub(crate) const ATT_HEADER_BYTES: usize = 3;
+
+/// Channels that wait to be accepted.
+pub(crate) const BACKLOG: u32 = 4;
+
+/// How long a connection may take to be made, discovery included: what `docs/ble.md` promises the
+/// radio.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of it a channel whose number was known beforehand may take, so that time is left to
+/// fall back to GATT.
+pub(crate) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long BlueZ may take to answer anything else. It answers in milliseconds; one that takes
+/// longer hangs.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long what was handed over before a connection is ended may take to leave.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// How long BlueZ has to take the last value of a connection out of its socket.
+pub(crate) const LAST_VALUE: Duration = Duration::from_millis(100);
+
+/// How often the daemon and the adapter are asked whether they are still there: most changes are
+/// told, but not that the daemon was killed.
+pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The first wait after an adapter could not be opened or was lost, in milliseconds. A daemon that
+/// restarts takes about a second.
+pub(crate) const RETRY_MS: u64 = 500;
+
+/// The longest wait. Somebody who has just switched Bluetooth on looks at the screen.
+pub(crate) const RETRY_MS_MAX: u64 = 4_000;
+
+/// How long a discovery that was dropped is given to end before it is asked again whether it has.
+pub(crate) const DISCOVERY_ENDS: Duration = Duration::from_millis(10);
+
+/// How long a scan or an advertisement that BlueZ refused is left alone.
+pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(1);
+
+/// Advertising intervals while somebody waits.
+pub(crate) const FAST_INTERVAL: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_millis(100));
+
+/// Advertising intervals otherwise.
+pub(crate) const SLOW_INTERVAL: (Duration, Duration) =
+    (Duration::from_millis(900), Duration::from_millis(1_100));

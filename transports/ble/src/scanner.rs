@@ -1,0 +1,129 @@
+//! Listening: starts and stops BlueZ's discovery as ordered, and says what was seen.
+
+use std::collections::{HashMap, HashSet};
+
+use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Uuid};
+use futures::StreamExt;
+use hundi_transports::ble::advertisement::{BEACON_BYTES, Beacon, SERVICE, Sighting};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::address::uuid;
+use crate::limits::{CALL_TIMEOUT, DISCOVERY_ENDS, REFUSED_WAIT};
+use crate::note::Note;
+
+/// Whether to listen; the number makes a repeated order another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) number: u64,
+    pub(crate) listen: bool,
+}
+
+pub(crate) async fn run(
+    adapter: Adapter,
+    mut orders: watch::Receiver<Order>,
+    notes: mpsc::Sender<Note>,
+) {
+    loop {
+        let order = *orders.borrow_and_update();
+        if order.listen {
+            tokio::select! {
+                changed = orders.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                () = listen(&adapter, &notes) => {}
+            }
+            // It has ended by itself. The radio orders the next one.
+            sleep(REFUSED_WAIT).await;
+            if notes.send(Note::ScanLost).await.is_err() {
+                return;
+            }
+        }
+        if orders.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Listens until BlueZ ends it; dropped, it stops.
+async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
+    // By UUID BlueZ would leave out nodes of the mesh, whose service is only in their service data.
+    let transport = DiscoveryTransport::Le;
+    let filter = DiscoveryFilter { transport, duplicate_data: true, ..Default::default() };
+    let starting = async {
+        // The one before ends a moment after it was dropped. To begin again is the point.
+        while let Err(error) = adapter.set_discovery_filter(filter.clone()).await {
+            if error.kind != ErrorKind::DiscoveryActive {
+                return Err(error);
+            }
+            sleep(DISCOVERY_ENDS).await;
+        }
+        adapter.discover_devices_with_changes().await
+    };
+    let mut seen = match timeout(CALL_TIMEOUT, starting).await {
+        Ok(Ok(seen)) => Box::pin(seen),
+        Ok(Err(error)) => return tracing::debug!(%error, "no scan"),
+        Err(_) => return tracing::debug!("no scan: BlueZ does not answer"),
+    };
+    while let Some(event) = seen.next().await {
+        let AdapterEvent::DeviceAdded(address) = event else { continue };
+        let sighting = match timeout(CALL_TIMEOUT, look(adapter, address)).await {
+            Ok(Ok(Some(sighting))) => sighting,
+            // Gone again, or only remembered from earlier.
+            Ok(_) => continue,
+            Err(_) => return,
+        };
+        if notes.send(Note::Sighted { address, sighting }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a device advertises, if it is in reach.
+async fn look(
+    adapter: &Adapter,
+    address: bluer::Address,
+) -> Result<Option<Sighting>, bluer::Error> {
+    let device = adapter.device(address)?;
+    if device.rssi().await?.is_none() {
+        return Ok(None);
+    }
+    let data = device.service_data().await?.unwrap_or_default();
+    let uuids = device.uuids().await?.unwrap_or_default();
+    Ok(Some(sighting(&data, &uuids)).filter(|seen| *seen != Sighting::default()))
+}
+
+/// What BlueZ's fields of an advertisement say to a radio.
+fn sighting(data: &HashMap<Uuid, Vec<u8>>, uuids: &HashSet<Uuid>) -> Sighting {
+    let bytes = data.get(&uuid(SERVICE)).map(Vec::as_slice).unwrap_or_default();
+    let bytes: Option<&[u8; BEACON_BYTES]> = bytes.try_into().ok();
+    let services = uuids.iter().map(|uuid| uuid.into_bytes()).collect();
+    Sighting { beacon: bytes.map(Beacon::decode), services }
+}
+
+#[cfg(test)]
+mod tests {
+    use hundi_transports::ble::advertisement::{Advertisement, decode};
+
+    use super::*;
+
+    #[test]
+    fn what_bluez_hands_out_is_what_was_on_the_air() {
+        let beacon = Beacon { fingerprint: [1; 6], id: [2; 4] };
+        let data = HashMap::from([(uuid(SERVICE), beacon.encode().to_vec())]);
+        let mesh = decode(&Advertisement::Mesh(beacon).encode());
+        assert_eq!(sighting(&data, &HashSet::new()), mesh);
+        let uuids = HashSet::from([uuid([7; 16])]);
+        let payee = decode(&Advertisement::Payee([7; 16]).encode());
+        assert_eq!(sighting(&HashMap::new(), &uuids), payee);
+    }
+
+    #[test]
+    fn data_of_others_and_of_other_lengths_is_none() {
+        for data in [(uuid([9; 16]), vec![0; 10]), (uuid(SERVICE), vec![0; 9])] {
+            let seen = sighting(&HashMap::from([data]), &HashSet::new());
+            assert_eq!(seen, Sighting::default());
+        }
+    }
+}
