@@ -74,6 +74,7 @@ async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
             Ok(_) => continue,
             Err(_) => return,
         };
+        tracing::trace!(adapter = adapter.name(), %address, ?sighting, "seen");
         if notes.send(Note::Sighted { address, sighting }).await.is_err() {
             return;
         }

@@ -100,6 +100,8 @@ impl Owner {
     /// Hands a value over. The radio is told when it was taken.
     pub(super) fn transmit(&mut self, connection: ConnectionId, bytes: Vec<u8>) {
         let Some(open) = self.connections.get(&connection) else { return };
+        let adapter = self.station.as_ref().map_or("", |station| station.adapter.name());
+        tracing::trace!(adapter, bytes = bytes.len(), "value");
         let taken = match (&open.carrier, &self.station) {
             (Carrier::Sockets { values, .. }, _) => values.try_send(bytes).is_ok(),
             (Carrier::Service { .. }, Some(station)) => {

@@ -1,0 +1,49 @@
+#!/bin/sh
+# The first process of the guest: bus, controllers, daemon, then /payload/run, then the end. How it
+# ended is said twice, on the console and through the emulator's exit status.
+export PATH=/bin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do
+    insmod "/modules/$module" || echo "GUEST: $module is not loaded"
+done
+ip link set lo up
+# A host on a raw controller loses frames with the default.
+sysctl -q -w net.core.rmem_default=16777216 net.core.rmem_max=16777216
+
+cat >/bin/bluetooth-daemon <<'SCRIPT'
+#!/bin/sh
+# kill: as if it had crashed. start: in the background.
+case $1 in
+kill) killall -9 bluetoothd ;;
+start) /usr/libexec/bluetooth/bluetoothd -n -E $(cat /payload/bluetoothd.args 2>/dev/null) \
+    >>/tmp/bluetoothd.log 2>&1 & ;;
+esac
+SCRIPT
+chmod +x /bin/bluetooth-daemon
+
+# Waits until a command succeeds, at most ten seconds.
+await() {
+    tries=0
+    until "$@" >/dev/null 2>&1 || [ $tries = 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
+mkdir -p /run/dbus
+dbus-daemon --system --nopidfile --fork
+btvirt $(cat /payload/btvirt.args 2>/dev/null || echo -L -l2) >/tmp/btvirt.log 2>&1 &
+await test -e /sys/class/bluetooth/hci1
+[ ! -f /payload/main.conf ] || cp /payload/main.conf /etc/bluetooth/main.conf
+bluetooth-daemon start
+await dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci1 \
+    org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address
+echo "GUEST-UP $(cut -d' ' -f1 /proc/uptime)"
+/payload/run
+status=$?
+echo "GUEST-STATUS $status $(cut -d' ' -f1 /proc/uptime)"
+# The emulator exits with twice this and one: 16 keeps clear of its own statuses.
+printf "\\$(printf %o $((status + 16)))" | dd of=/dev/port bs=1 seek=244 count=1 conv=notrunc 2>/dev/null
+poweroff -f

@@ -1,0 +1,245 @@
+//! The scenarios, each of which proves what the next one needs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use hundi_transports::ble::hint::Session;
+use hundi_transports::channel::LinkKey;
+use hundi_transports::link::LinkId;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use crate::node::Node;
+use crate::watcher::Watcher;
+
+/// All scenarios, in order.
+pub(crate) const NAMES: [&str; 8] = [
+    "seen",
+    "strangers_gatt",
+    "payment_gatt",
+    "strangers_l2cap",
+    "payment_l2cap_info",
+    "payment_l2cap_hint",
+    "power",
+    "daemon",
+];
+
+/// An offer of the size that `docs/ble.md` counts for a payee that knows nothing.
+const OFFER_BYTES: usize = 1_496;
+
+/// A receipt's size, about.
+const RECEIPT_BYTES: usize = 300;
+
+/// What each side sends to a stranger, in messages.
+const MESSAGES: usize = 50;
+const MESSAGE_BYTES: usize = 4_000;
+
+/// Payments of one scenario.
+const PAYMENTS: usize = 5;
+
+/// What a scenario runs on.
+pub(crate) struct Setup {
+    pub(crate) adapters: [String; 2],
+    pub(crate) daemon: Option<String>,
+    pub(crate) watcher: Watcher,
+}
+
+/// Runs a scenario; its figures, or what did not hold.
+pub(crate) async fn run(name: &str, setup: &Setup) -> anyhow::Result<Value> {
+    match name {
+        "seen" => seen(setup).await,
+        "strangers_gatt" => strangers(setup, false).await,
+        "strangers_l2cap" => strangers(setup, true).await,
+        "payment_gatt" => payments(setup, Way::Gatt).await,
+        "payment_l2cap_info" => payments(setup, Way::Info).await,
+        "payment_l2cap_hint" => payments(setup, Way::Hint).await,
+        "power" => power(setup).await,
+        "daemon" => daemon(setup).await,
+        _ => unreachable!("main knows the names"),
+    }
+}
+
+/// A payer's way to the payee's channel, if any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Gatt,
+    Info,
+    Hint,
+}
+
+/// Two nodes that hold the same see each other, and leave it at that.
+async fn seen(setup: &Setup) -> anyhow::Result<Value> {
+    let [mut left, mut right] = pair(setup, false, [7, 7]).await?;
+    let began = Instant::now();
+    let mut seen_ms = Value::Null;
+    while began.elapsed() < Duration::from_secs(60) && seen_ms.is_null() {
+        sleep(Duration::from_millis(50)).await;
+        if setup.adapters.iter().all(|adapter| setup.watcher.of(adapter).seen > 0) {
+            seen_ms = json!(began.elapsed().as_millis());
+        }
+    }
+    ensure!(
+        !seen_ms.is_null(),
+        "seen: {:?}",
+        setup.adapters.each_ref().map(|adapter| setup.watcher.of(adapter).seen)
+    );
+    let connected = tokio::join!(
+        left.hears_of_a_link(Duration::from_secs(12)),
+        right.hears_of_a_link(Duration::from_secs(12)),
+    );
+    ensure!(connected == (false, false), "nodes in sync have connected");
+    stop(left, right).await;
+    Ok(json!({ "both_seen_ms": seen_ms }))
+}
+
+/// Two nodes that hold different things connect and send each other 200 kB.
+async fn strangers(setup: &Setup, channels: bool) -> anyhow::Result<Value> {
+    let [mut left, mut right] = pair(setup, channels, [1, 2]).await?;
+    let began = Instant::now();
+    let links = tokio::join!(left.up(), right.up());
+    let links = (links.0?, links.1?);
+    let up_ms = began.elapsed().as_millis();
+    let there = exchange(setup, &left, links.0, &mut right).await?;
+    let back = exchange(setup, &right, links.1, &mut left).await?;
+    left.handle.close(links.0).await;
+    let ends = tokio::join!(left.down(), right.down());
+    let (left_end, right_end) = (ends.0?.to_string(), ends.1?.to_string());
+    stop(left, right).await;
+    let ends = json!([left_end, right_end]);
+    Ok(json!({ "up_ms": up_ms, "there": there, "back": back, "ends": ends }))
+}
+
+/// Sends 200 kB one way, and looks whether they are what arrives.
+async fn exchange(
+    setup: &Setup,
+    from: &Node,
+    link: LinkId,
+    to: &mut Node,
+) -> anyhow::Result<Value> {
+    let began = Instant::now();
+    let values = setup.watcher.of(&from.adapter).values;
+    let handle = from.handle.clone();
+    let sending = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            handle.send(link, message(number)).await?;
+        }
+        anyhow::Ok(())
+    });
+    for number in 0..MESSAGES {
+        ensure!(to.message().await? == message(number), "message {number} is another one");
+    }
+    sending.await??;
+    let ms = began.elapsed().as_millis().max(1);
+    let values = setup.watcher.of(&from.adapter).values - values;
+    let bytes = MESSAGES * MESSAGE_BYTES;
+    Ok(
+        json!({ "bytes": bytes, "ms": ms, "bytes_per_s": bytes as u128 * 1_000 / ms, "values": values }),
+    )
+}
+
+fn message(number: usize) -> Vec<u8> {
+    (0..MESSAGE_BYTES).map(|at| (at * 31 + number) as u8).collect()
+}
+
+/// Payments from a cold start each: the payee shows a new session, the payer looks for it.
+async fn payments(setup: &Setup, way: Way) -> anyhow::Result<Value> {
+    let [mut payee, mut payer] = pair(setup, way != Way::Gatt, [7, 7]).await?;
+    let mut all = Vec::new();
+    for number in 0..PAYMENTS {
+        all.push(pay(setup, &mut payee, &mut payer, number as u8, way).await?);
+    }
+    stop(payee, payer).await;
+    Ok(json!({ "payments": all }))
+}
+
+/// One payment: the offer is what the payer sent, the receipt what the payee answered.
+async fn pay(
+    setup: &Setup,
+    payee: &mut Node,
+    payer: &mut Node,
+    number: u8,
+    way: Way,
+) -> anyhow::Result<Value> {
+    let key = LinkKey::from_bytes([number + 1; 32]);
+    let psm = payee.psm.filter(|_| way == Way::Hint);
+    ensure!(way != Way::Hint || psm.is_some(), "the payee has no channel");
+    let session = Session { uuid: [0xa0 + number; 16], key: key.public(), psm };
+    let (offer, receipt) = (vec![number; OFFER_BYTES], vec![number; RECEIPT_BYTES]);
+    let count = |node: &Node| setup.watcher.of(&node.adapter).values;
+    let before = (count(payer), count(payee));
+    payee.handle.invite(Some((session, key))).await?;
+    let began = Instant::now();
+    payer.handle.pay(session, offer.clone(), 60_000).await?;
+    let (link, heard) = payee.offer().await?;
+    let offer_ms = began.elapsed().as_millis();
+    ensure!(heard == offer, "the offer is another one");
+    payee.handle.send(link, receipt.clone()).await?;
+    ensure!(payer.message().await? == receipt, "the receipt is another one");
+    let receipt_ms = began.elapsed().as_millis();
+    let (writes, answers) = (count(payer) - before.0, count(payee) - before.1);
+    payee.handle.close(link).await;
+    payer.down().await?;
+    payee.down().await?;
+    payee.handle.invite(None).await?;
+    Ok(json!({
+        "offer_ms": offer_ms, "receipt_ms": receipt_ms,
+        "payer_values": writes, "payee_values": answers,
+    }))
+}
+
+/// An adapter is switched off in the middle of a link, and on again; a payment follows.
+async fn power(setup: &Setup) -> anyhow::Result<Value> {
+    let [mut left, mut right] = pair(setup, false, [1, 2]).await?;
+    let links = tokio::join!(left.up(), right.up());
+    (links.0?, links.1?);
+    let adapter = bluer::Session::new().await?.adapter(&setup.adapters[1])?;
+    adapter.set_powered(false).await.context("the adapter is not switched off")?;
+    let why = right.off_and_down().await?;
+    let end = left.down().await?.to_string();
+    // A driver that may switches it on by itself; if that is too early, this does.
+    right.on().await?;
+    left.handle.hold([2; 32]).await?;
+    let payment = pay(setup, &mut left, &mut right, 10, Way::Gatt).await?;
+    stop(left, right).await;
+    Ok(json!({ "off": why, "other_end": end, "payment": payment }))
+}
+
+/// Bluetoothd is killed in the middle of a link, and started again; a payment follows.
+async fn daemon(setup: &Setup) -> anyhow::Result<Value> {
+    let command = setup.daemon.as_deref().context("HUNDI_DAEMON is not given")?;
+    let [mut left, mut right] = pair(setup, false, [1, 2]).await?;
+    let links = tokio::join!(left.up(), right.up());
+    (links.0?, links.1?);
+    order(command, "kill").await?;
+    let began = Instant::now();
+    let why = tokio::join!(left.off_and_down(), right.off_and_down());
+    let why = [why.0?, why.1?];
+    let noticed_ms = began.elapsed().as_millis();
+    order(command, "start").await?;
+    let began = Instant::now();
+    let back = tokio::join!(left.on(), right.on());
+    (back.0?, back.1?);
+    let back_ms = began.elapsed().as_millis();
+    left.handle.hold([2; 32]).await?;
+    let payment = pay(setup, &mut left, &mut right, 20, Way::Gatt).await?;
+    stop(left, right).await;
+    Ok(json!({ "off": why, "noticed_ms": noticed_ms, "back_ms": back_ms, "payment": payment }))
+}
+
+async fn order(command: &str, what: &str) -> anyhow::Result<()> {
+    let status = Command::new(command).arg(what).status().await?;
+    ensure!(status.success(), "{command} {what}: {status}");
+    Ok(())
+}
+
+async fn pair(setup: &Setup, channels: bool, held: [u8; 2]) -> anyhow::Result<[Node; 2]> {
+    let [left, right] = &setup.adapters;
+    let left = Node::start(left, channels, held[0]).await?;
+    let right = Node::start(right, channels, held[1]).await?;
+    Ok([left, right])
+}
+
+async fn stop(left: Node, right: Node) {
+    tokio::join!(left.stop(), right.stop());
+}
