@@ -221,12 +221,16 @@ impl Owner {
                 }
             }
             Note::Received { connection, bytes } => {
+                tracing::trace!(connection = connection.0, bytes = bytes.len(), "received");
                 if self.connections.contains_key(&connection) {
                     self.inputs.push_back(Input::Received { connection, bytes });
                 }
             }
             Note::Sent { connection } => self.inputs.push_back(Input::Sent { connection }),
-            Note::Gone { connection } => self.gone(connection),
+            Note::Gone { connection } => {
+                tracing::debug!(connection = connection.0, "a connection is gone");
+                self.gone(connection);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 
 /// What one adapter's driver has done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,14 +52,8 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        if *event.metadata().level() < Level::TRACE {
-            eprintln!(
-                "{:>6} {}{}",
-                self.started.elapsed().as_millis(),
-                fields.message,
-                fields.rest
-            );
-        }
+        let ms = self.started.elapsed().as_millis();
+        eprintln!("{ms:>6} {} {}{}", fields.adapter, fields.message, fields.rest);
         let mut all = self.watcher.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let counts = all.entry(fields.adapter).or_default();
         match fields.message.as_str() {

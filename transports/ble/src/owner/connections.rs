@@ -46,6 +46,7 @@ impl Owner {
         let (values, to_send) = mpsc::channel(self.config.radio.unsent_max.max(1));
         let (closing, closed) = oneshot::channel();
         let bytes_max = bearer.bytes_max();
+        tracing::debug!(connection = connection.0, %address, ?role, bytes_max, "a connection");
         self.tasks.spawn(bearer.run(connection, to_send, closed, self.notes.clone()));
         let carrier = Carrier::Sockets { values, _closing: closing };
         self.connections.insert(connection, Open { address, carrier });
@@ -56,6 +57,7 @@ impl Owner {
     /// A central has written to this end's service; the first time, it has connected.
     pub(super) fn wrote(&mut self, address: bluer::Address, mtu: u16, bytes: Vec<u8>) {
         let Some(station) = &self.station else { return };
+        tracing::trace!(%address, mtu, bytes = bytes.len(), "written");
         let bytes_max = server::bytes_max(mtu);
         // What it wrote before it was ended is not a new connection.
         if self.is_ending(address) {
@@ -101,7 +103,7 @@ impl Owner {
     pub(super) fn transmit(&mut self, connection: ConnectionId, bytes: Vec<u8>) {
         let Some(open) = self.connections.get(&connection) else { return };
         let adapter = self.station.as_ref().map_or("", |station| station.adapter.name());
-        tracing::trace!(adapter, bytes = bytes.len(), "value");
+        tracing::trace!(adapter, connection = connection.0, bytes = bytes.len(), "value");
         let taken = match (&open.carrier, &self.station) {
             (Carrier::Sockets { values, .. }, _) => values.try_send(bytes).is_ok(),
             (Carrier::Service { .. }, Some(station)) => {
