@@ -13,7 +13,7 @@ use hundi_transports::limits::FRAME_PREFIX_BYTES;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use crate::limits::{LAST_VALUE, LINGER, UNIT_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{LAST_VALUE, LINGER, UNIT_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::note::Note;
 
 /// The sockets of one connection.
@@ -28,7 +28,7 @@ impl Bearer {
     pub(crate) fn bytes_max(&self) -> usize {
         match self {
             Bearer::Channel(channel) => channel_bytes_max(channel.send_mtu().unwrap_or_default()),
-            Bearer::Gatt { writer, .. } => writer.mtu().min(VALUE_BYTES_MAX),
+            Bearer::Gatt { writer, .. } => writer.mtu().min(WRITE_BYTES_MAX),
         }
     }
 
@@ -95,7 +95,7 @@ impl Bearer {
                 // What is empty is the end of the socket.
                 Bearer::Gatt { reader, .. } => match reader.recv().await {
                     Ok(value) if !value.is_empty() => vec![value],
-                    _ => return,
+                    end => return tracing::debug!(?end, "notifications end"),
                 },
             };
             for bytes in values {

@@ -27,11 +27,16 @@ pub(crate) const NOTIFICATIONS_WINDOW: usize = 64;
 /// Bytes of the longest unit that this end's channel takes: the longest fragment and its length.
 pub(crate) const UNIT_BYTES_MAX: u16 = (FRAGMENT_BYTES_MAX + FRAME_PREFIX_BYTES) as u16;
 
-/// Bytes of the longest attribute value.
+/// Bytes of the longest attribute value, and so of a notification.
 pub(crate) const VALUE_BYTES_MAX: usize = 512;
 
-/// Bytes of ATT in front of a value.
-pub(crate) const ATT_HEADER_BYTES: usize = 3;
+/// Bytes of the longest write. BlueZ up to 5.66 at least counts the handle's two bytes as the
+/// value's, and drops what is longer without a word.
+pub(crate) const WRITE_BYTES_MAX: usize = 510;
+
+/// Bytes of ATT around a notified value: opcode and handle, and the length, which BlueZ adds for
+/// centrals that take several values in one. It would cut the value off rather than say so.
+pub(crate) const NOTIFICATION_HEADER_BYTES: usize = 5;
 
 /// Channels that wait to be accepted.
 pub(crate) const BACKLOG: u32 = 4;

@@ -17,7 +17,7 @@ use hundi_transports::ble::radio::ConnectionId;
 use tokio::sync::{mpsc, watch};
 
 use crate::address::uuid;
-use crate::limits::{ATT_HEADER_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{NOTIFICATION_HEADER_BYTES, VALUE_BYTES_MAX};
 use crate::note::Note;
 
 /// A notification and the connection that it is for.
@@ -133,7 +133,7 @@ pub(crate) async fn watch_central(
 
 /// Bytes of the longest notification to a central with this MTU.
 pub(crate) fn bytes_max(mtu: u16) -> usize {
-    usize::from(mtu).saturating_sub(ATT_HEADER_BYTES).min(VALUE_BYTES_MAX)
+    usize::from(mtu).saturating_sub(NOTIFICATION_HEADER_BYTES).min(VALUE_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_notification_fits_the_mtu_and_an_attribute() {
-        assert_eq!([23, 185, 247, 517, 0].map(bytes_max), [20, 182, 244, 512, 0]);
+        assert_eq!([23, 185, 247, 517, 0].map(bytes_max), [18, 180, 242, 512, 0]);
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn a_quiet_link_lives_and_a_dead_one_ends() {
 /// The payment rides in the first flight, the receipt in the answer.
 #[test]
 fn a_payment_takes_one_round_trip() {
-    for (bytes_max, writes, notifications) in [(182, 9, 2), (244, 7, 2), (512, 4, 1), (2_048, 1, 1)]
+    for (bytes_max, writes, notifications) in [(182, 9, 2), (244, 7, 2), (510, 4, 1), (2_048, 1, 1)]
     {
         let payment = vec![16; 1_496];
         let callee = Callee::Payee { session: session().0, first: payment.clone() };
