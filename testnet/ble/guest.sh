@@ -185,7 +185,7 @@ run() {
         -display none -no-reboot -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 \
         -kernel "$W/vmlinuz" -initrd "$D/initrd" \
         -append "console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on mitigations=off" \
-        </dev/null | tr -d '\r' | tee "$D/console"
+        </dev/null | sed -u 's,\r$,,' | tee "$D/console"
     status=${PIPESTATUS[0]}
     set -e
     [ "$status" != 124 ] || { echo "guest.sh: not done within $seconds s" >&2; exit 124; }

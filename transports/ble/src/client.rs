@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bluer::gatt::remote::{Characteristic, Service};
 use bluer::l2cap::{SeqPacket, Socket, SocketAddr};
-use bluer::{Adapter, Address, Device};
+use bluer::{Adapter, Address, Device, DeviceEvent, DeviceProperty};
+use futures::StreamExt;
 use hundi_transports::ble::advertisement::{Beacon, INFO, NOTIFY, SERVICE, WRITE};
 use hundi_transports::ble::info::{self, Info};
 use thiserror::Error;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::uuid;
 use crate::bearer::Bearer;
-use crate::limits::{CHANNEL_TIMEOUT, CONNECT_TIMEOUT, UNIT_BYTES_MAX};
+use crate::limits::{CHANNEL_TIMEOUT, CONNECT_TIMEOUT, LINGER, UNIT_BYTES_MAX};
 
 /// Why a connection cannot be had. The radio tries again when it is time.
 #[derive(Debug, Error)]
@@ -118,11 +119,34 @@ async fn find(of: &[Characteristic], wanted: [u8; 16]) -> Result<Characteristic,
 /// Ends whatever connects this adapter with a device, and forgets the device: neither is paired, so
 /// nothing is lost, and its next advertisement is news again. A device that somebody has paired is
 /// only disconnected.
-pub(crate) async fn release(adapter: &Adapter, address: Address) -> Result<(), bluer::Error> {
+///
+/// A central is given the time to end it itself: it may connect again at once, and that is another
+/// connection.
+pub(crate) async fn release(
+    adapter: &Adapter,
+    address: Address,
+    is_central: bool,
+) -> Result<(), bluer::Error> {
     let device = adapter.device(address)?;
-    device.disconnect().await?;
-    if !device.is_paired().await? {
+    let gone = async { is_central && timeout(LINGER, disconnected(&device)).await.is_ok() };
+    if !gone.await {
+        device.disconnect().await?;
+    }
+    if !device.is_connected().await? && !device.is_paired().await? {
         adapter.remove_device(address).await?;
+    }
+    Ok(())
+}
+
+/// Waits until a device is not connected.
+pub(crate) async fn disconnected(device: &Device) -> Result<(), bluer::Error> {
+    let mut events = Box::pin(device.events().await?);
+    if device.is_connected().await? {
+        let gone = |event: &DeviceEvent| {
+            matches!(event, DeviceEvent::PropertyChanged(DeviceProperty::Connected(false)))
+        };
+        // The stream also ends when BlueZ forgets the device.
+        while events.next().await.is_some_and(|event| !gone(&event)) {}
     }
     Ok(())
 }

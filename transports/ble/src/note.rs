@@ -36,4 +36,6 @@ pub(crate) enum Note {
     Sent { connection: ConnectionId },
     /// A connection is gone.
     Gone { connection: ConnectionId },
+    /// A device is disconnected and forgotten.
+    Released { address: bluer::Address },
 }

@@ -40,6 +40,12 @@ pub(crate) struct Owner {
     attempt: Option<Attempted>,
     /// The tasks of connections and attempts; they end with the adapter.
     tasks: JoinSet<()>,
+    /// The tasks that forget devices; they outlive what they follow.
+    releases: JoinSet<()>,
+    /// The devices of these.
+    releasing: Vec<bluer::Address>,
+    /// An attempt that waits until its device is forgotten, which would end it.
+    delayed: Option<(bluer::Address, Option<u16>)>,
     /// Inputs that follow from what was carried out.
     inputs: VecDeque<Input>,
     /// The last reason for having no adapter that was told.
@@ -78,6 +84,9 @@ impl Owner {
             connections: HashMap::new(),
             attempt: None,
             tasks: JoinSet::new(),
+            releases: JoinSet::new(),
+            releasing: Vec::new(),
+            delayed: None,
             inputs: VecDeque::new(),
             told_off: None,
             numbers: 0,
@@ -111,6 +120,7 @@ impl Owner {
                     Err(_) => break,
                 },
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+                Some(_) = self.releases.join_next(), if !self.releases.is_empty() => {}
                 () = events.closed() => break,
             }
             self.settle();
@@ -136,9 +146,17 @@ impl Owner {
     }
 
     /// The last words: links that are still up end, and what the driver has not read is given to
-    /// it if it reads.
+    /// it if it reads. Devices are forgotten: BlueZ would hide from the next start what they
+    /// advertise.
     async fn finish(mut self) {
         self.tasks.abort_all();
+        let attempted = self.attempt.take().map(|attempt| attempt.address);
+        let mut left: Vec<_> = self.connections.drain().map(|(_, open)| open.address).collect();
+        left.extend(attempted);
+        left.into_iter().for_each(|address| self.release(address, Role::Central));
+        let mut releases = core::mem::take(&mut self.releases);
+        // A daemon that hangs is not waited for.
+        let _ = timeout(LINGER, async { while releases.join_next().await.is_some() {} }).await;
         self.inputs.extend(self.links.keys().copied().map(Input::Resume));
         self.inputs.push_back(Input::Powered(false));
         self.settle();
@@ -190,7 +208,7 @@ impl Owner {
             }
             Note::Off(error) => {
                 self.station = None;
-                self.attempt = None;
+                (self.attempt, self.delayed) = (None, None);
                 self.connections.clear();
                 self.tasks.abort_all();
                 self.inputs.push_back(Input::Powered(false));
@@ -215,7 +233,7 @@ impl Owner {
             }
             Note::Failed { attempt } => {
                 if let Some(attempted) = self.attempt.take_if(|of| of.number == attempt) {
-                    self.release(attempted.address);
+                    self.release(attempted.address, Role::Central);
                     let address = address::to_radio(attempted.address);
                     self.inputs.push_back(Input::ConnectFailed { address });
                 }
@@ -230,6 +248,12 @@ impl Owner {
             Note::Gone { connection } => {
                 tracing::debug!(connection = connection.0, "a connection is gone");
                 self.gone(connection);
+            }
+            Note::Released { address } => {
+                self.releasing.retain(|releasing| *releasing != address);
+                if let Some((address, psm)) = self.delayed.take_if(|(of, _)| *of == address) {
+                    self.connect(address, psm);
+                }
             }
         }
     }
@@ -358,6 +382,10 @@ impl Owner {
 
     /// Begins an attempt. Its answer is a note.
     fn connect(&mut self, address: bluer::Address, psm: Option<u16>) {
+        if self.releasing.contains(&address) {
+            self.delayed = Some((address, psm));
+            return;
+        }
         let number = Attempt(self.number());
         let Some(station) = &self.station else {
             let address = address::to_radio(address);
@@ -380,18 +408,23 @@ impl Owner {
     }
 
     /// Ends what connects this adapter with a device, unless something else still uses it.
-    fn release(&mut self, address: bluer::Address) {
+    fn release(&mut self, address: bluer::Address, role: Role) {
         let used = self.connections.values().any(|open| open.address == address)
-            || self.attempt.as_ref().is_some_and(|attempt| attempt.address == address);
+            || self.attempt.as_ref().is_some_and(|attempt| attempt.address == address)
+            || self.releasing.contains(&address);
         let Some(station) = self.station.as_ref().filter(|_| !used) else { return };
-        let adapter = station.adapter.clone();
-        self.tasks.spawn(async move {
-            match timeout(CALL_TIMEOUT, client::release(&adapter, address)).await {
+        let (adapter, notes) = (station.adapter.clone(), self.notes.clone());
+        self.releasing.push(address);
+        self.releases.spawn(async move {
+            let releasing = client::release(&adapter, address, role == Role::Peripheral);
+            match timeout(CALL_TIMEOUT, releasing).await {
                 Ok(Ok(())) => {}
                 // Mostly: it is gone already.
                 Ok(Err(error)) => tracing::debug!(%address, %error, "not disconnected"),
                 Err(_) => tracing::debug!(%address, "not disconnected: BlueZ does not answer"),
             }
+            // The owner has stopped if nobody listens.
+            let _ = notes.send(Note::Released { address }).await;
         });
     }
 }

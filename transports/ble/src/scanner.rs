@@ -3,14 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Uuid};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use hundi_transports::ble::advertisement::{BEACON_BYTES, Beacon, SERVICE, Sighting};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::address::uuid;
 use crate::limits::{CALL_TIMEOUT, DISCOVERY_ENDS, REFUSED_WAIT};
 use crate::note::Note;
+
+/// A service that every device has and none advertises.
+const GENERIC_ACCESS: Uuid = Uuid::from_u128(0x00001800_0000_1000_8000_00805f9b34fb);
 
 /// Whether to listen; the number makes a repeated order another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,17 @@ pub(crate) async fn run(
 
 /// Listens until BlueZ ends it; dropped, it stops.
 async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
+    let (stop, stopped) = oneshot::channel();
+    // A start must not be given up halfway: BlueZ would listen for ever, and refuse every other
+    // start of ours as already in progress.
+    let listening = tokio::spawn(listen_until(adapter.clone(), notes.clone(), stopped));
+    if let Err(error) = listening.await {
+        tracing::debug!(%error, "the scan has failed");
+    }
+    drop(stop);
+}
+
+async fn listen_until(adapter: Adapter, notes: mpsc::Sender<Note>, stopped: oneshot::Receiver<()>) {
     // By UUID BlueZ would leave out nodes of the mesh, whose service is only in their service data.
     let transport = DiscoveryTransport::Le;
     let filter = DiscoveryFilter { transport, duplicate_data: true, ..Default::default() };
@@ -66,6 +80,19 @@ async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
         Ok(Err(error)) => return tracing::debug!(%error, "no scan"),
         Err(_) => return tracing::debug!("no scan: BlueZ does not answer"),
     };
+    let seeing = see(&adapter, &mut seen, &notes);
+    tokio::select! {
+        () = seeing => {}
+        // Nobody ever says so: it is dropped.
+        _ = stopped => {}
+    }
+}
+
+async fn see(
+    adapter: &Adapter,
+    seen: &mut (impl Stream<Item = AdapterEvent> + Unpin),
+    notes: &mpsc::Sender<Note>,
+) {
     while let Some(event) = seen.next().await {
         let AdapterEvent::DeviceAdded(address) = event else { continue };
         let sighting = match timeout(CALL_TIMEOUT, look(adapter, address)).await {
@@ -74,7 +101,7 @@ async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
             Ok(_) => continue,
             Err(_) => return,
         };
-        tracing::trace!(adapter = adapter.name(), %address, ?sighting, "seen");
+        tracing::trace!(adapter = adapter.name(), %address, beacon = ?sighting.beacon, services = sighting.services.len(), "seen");
         if notes.send(Note::Sighted { address, sighting }).await.is_err() {
             return;
         }
@@ -92,7 +119,19 @@ async fn look(
     }
     let data = device.service_data().await?.unwrap_or_default();
     let uuids = device.uuids().await?.unwrap_or_default();
+    if is_remembered(&uuids) && !device.is_connected().await? && !device.is_paired().await? {
+        // Its next advertisement is news.
+        adapter.remove_device(address).await?;
+        return Ok(None);
+    }
     Ok(Some(sighting(&data, &uuids)).filter(|seen| *seen != Sighting::default()))
+}
+
+/// Whether these are the services of a node that somebody was connected with, and not what it
+/// advertises: BlueZ does not tell of a device both, and would hide the session of a payee that was
+/// once a peer.
+fn is_remembered(uuids: &HashSet<Uuid>) -> bool {
+    uuids.contains(&uuid(SERVICE)) && uuids.contains(&GENERIC_ACCESS)
 }
 
 /// What BlueZ's fields of an advertisement say to a radio.
@@ -118,6 +157,15 @@ mod tests {
         let uuids = HashSet::from([uuid([7; 16])]);
         let payee = decode(&Advertisement::Payee([7; 16]).encode());
         assert_eq!(sighting(&HashMap::new(), &uuids), payee);
+    }
+
+    #[test]
+    fn services_found_by_a_connection_are_told_from_advertised_ones() {
+        let advertised = HashSet::from([uuid(SERVICE)]);
+        assert!(!is_remembered(&advertised), "a node whose system has no service data");
+        let found = HashSet::from([uuid(SERVICE), GENERIC_ACCESS]);
+        assert!(is_remembered(&found));
+        assert!(!is_remembered(&HashSet::from([GENERIC_ACCESS])), "not one of ours");
     }
 
     #[test]

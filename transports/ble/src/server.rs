@@ -9,14 +9,15 @@ use bluer::gatt::local::{
     CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
     LinkType, ReqError, Service,
 };
-use bluer::{Adapter, Address, DeviceEvent, DeviceProperty};
-use futures::{FutureExt, StreamExt};
+use bluer::{Adapter, Address};
+use futures::FutureExt;
 use hundi_transports::ble::advertisement::{INFO, NOTIFY, SERVICE, WRITE};
 use hundi_transports::ble::info::INFO_BYTES;
 use hundi_transports::ble::radio::ConnectionId;
 use tokio::sync::{mpsc, watch};
 
 use crate::address::uuid;
+use crate::client;
 use crate::limits::{NOTIFICATION_HEADER_BYTES, VALUE_BYTES_MAX};
 use crate::note::Note;
 
@@ -113,18 +114,7 @@ pub(crate) async fn watch_central(
     connection: ConnectionId,
     notes: mpsc::Sender<Note>,
 ) {
-    let watching = async {
-        let device = adapter.device(address)?;
-        let mut events = Box::pin(device.events().await?);
-        if device.is_connected().await? {
-            let gone = |event: &DeviceEvent| {
-                matches!(event, DeviceEvent::PropertyChanged(DeviceProperty::Connected(false)))
-            };
-            // The stream also ends when BlueZ forgets the device.
-            while events.next().await.is_some_and(|event| !gone(&event)) {}
-        }
-        Ok::<(), bluer::Error>(())
-    };
+    let watching = async { client::disconnected(&adapter.device(address)?).await };
     if let Err(error) = watching.await {
         tracing::debug!(%error, "a central cannot be watched");
     }

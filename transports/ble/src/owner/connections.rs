@@ -20,6 +20,8 @@ pub(super) struct Attempted {
 /// A connection that is there.
 pub(super) struct Open {
     pub(super) address: bluer::Address,
+    /// Who made it.
+    role: Role,
     carrier: Carrier,
 }
 
@@ -49,7 +51,7 @@ impl Owner {
         tracing::debug!(connection = connection.0, %address, ?role, bytes_max, "a connection");
         self.tasks.spawn(bearer.run(connection, to_send, closed, self.notes.clone()));
         let carrier = Carrier::Sockets { values, _closing: closing };
-        self.connections.insert(connection, Open { address, carrier });
+        self.connections.insert(connection, Open { address, role, carrier });
         let address = address::to_radio(address);
         self.inputs.push_back(Input::Connected { connection, address, role, bytes_max, beacon });
     }
@@ -83,8 +85,8 @@ impl Owner {
                 let connection = ConnectionId(self.number());
                 self.tasks.spawn(server::watch_central(adapter, address, connection, notes));
                 let carrier = Carrier::Service { bytes_max };
-                self.connections.insert(connection, Open { address, carrier });
                 let (role, beacon) = (Role::Peripheral, None);
+                self.connections.insert(connection, Open { address, role, carrier });
                 let address = address::to_radio(address);
                 let connected = Input::Connected { connection, address, role, bytes_max, beacon };
                 self.inputs.push_back(connected);
@@ -137,7 +139,7 @@ impl Owner {
     /// A connection is gone, or is to go now.
     pub(super) fn gone(&mut self, connection: ConnectionId) {
         if let Some(open) = self.connections.remove(&connection) {
-            self.release(open.address);
+            self.release(open.address, open.role);
             self.inputs.push_back(Input::Disconnected { connection });
         }
     }
