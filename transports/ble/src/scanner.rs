@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Uuid};
+use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Session, Uuid};
 use futures::{Stream, StreamExt};
 use hundi_transports::ble::advertisement::{BEACON_BYTES, Beacon, SERVICE, Sighting};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +27,7 @@ pub(crate) async fn run(
     mut orders: watch::Receiver<Order>,
     notes: mpsc::Sender<Note>,
 ) {
+    let mut own = renewed(&adapter).await;
     loop {
         let order = *orders.borrow_and_update();
         if order.listen {
@@ -35,8 +36,9 @@ pub(crate) async fn run(
                     Ok(()) => continue,
                     Err(_) => return,
                 },
-                () = listen(&adapter, &notes) => {}
+                () = listen(&own, &notes) => {}
             }
+            own = renewed(&adapter).await;
             // It has ended by itself. The radio orders the next one.
             sleep(REFUSED_WAIT).await;
             if notes.send(Note::ScanLost).await.is_err() {
@@ -46,6 +48,17 @@ pub(crate) async fn run(
         if orders.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// The adapter by a connection to the bus of its own. A start that BlueZ has refused may count as
+/// one nevertheless, and every further one is then refused as already in progress; with the
+/// connection that is forgotten.
+async fn renewed(adapter: &Adapter) -> Adapter {
+    let opening = async { Session::new().await?.adapter(adapter.name()) };
+    match timeout(CALL_TIMEOUT, opening).await {
+        Ok(Ok(renewed)) => renewed,
+        _ => adapter.clone(),
     }
 }
 
