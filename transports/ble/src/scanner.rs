@@ -114,7 +114,8 @@ async fn see(
             Ok(_) => continue,
             Err(_) => return,
         };
-        tracing::trace!(adapter = adapter.name(), %address, beacon = ?sighting.beacon, services = sighting.services.len(), "seen");
+        let (beacon, services) = (&sighting.beacon, sighting.services.len());
+        tracing::trace!(adapter = adapter.name(), %address, ?beacon, services, "seen");
         if notes.send(Note::Sighted { address, sighting }).await.is_err() {
             return;
         }

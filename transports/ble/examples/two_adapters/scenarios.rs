@@ -133,9 +133,8 @@ async fn exchange(
     let ms = began.elapsed().as_millis().max(1);
     let values = setup.watcher.of(&from.adapter).values - values;
     let bytes = MESSAGES * MESSAGE_BYTES;
-    Ok(
-        json!({ "bytes": bytes, "ms": ms, "bytes_per_s": bytes as u128 * 1_000 / ms, "values": values }),
-    )
+    let rate = bytes as u128 * 1_000 / ms;
+    Ok(json!({ "bytes": bytes, "ms": ms, "bytes_per_s": rate, "values": values }))
 }
 
 fn message(number: usize) -> Vec<u8> {
