@@ -139,7 +139,10 @@ impl Owner {
     /// A connection is gone, or is to go now.
     pub(super) fn gone(&mut self, connection: ConnectionId) {
         if let Some(open) = self.connections.remove(&connection) {
-            self.release(open.address, open.role);
+            // Who has ended it disconnects; the other end of a central's is given time to.
+            let by_us = matches!(open.carrier, Carrier::Ending);
+            let role = if by_us { Role::Central } else { open.role };
+            self.release(open.address, role);
             self.inputs.push_back(Input::Disconnected { connection });
         }
     }
