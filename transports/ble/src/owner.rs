@@ -251,6 +251,12 @@ impl Owner {
             }
             Note::Released { address } => {
                 self.releasing.retain(|releasing| *releasing != address);
+                // What was put on the air while it was still connected cannot be connected to: the
+                // kernel sends it so, and under a passing address.
+                let number = self.number();
+                if let Some(station) = &self.station {
+                    station.advertising.send_modify(|order| order.number = number);
+                }
                 if let Some((address, psm)) = self.delayed.take_if(|(of, _)| *of == address) {
                     self.connect(address, psm);
                 }
