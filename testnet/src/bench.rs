@@ -1,11 +1,13 @@
-//! Benches: what a sync session costs, measured beside its peers on the same items in one run.
+//! Benches. What a sync session costs, measured beside its peers on the same items in one run; below
+//! that, in [`village`] what a village's hour costs to simulate, and in [`spread`] how fast news
+//! travels and what a cheat can cost.
 //!
 //! [`world`] signs the items and [`difference`] makes two nodes differ; [`contact`] lets them meet
 //! over a link that counts, [`peers`] does the same with other people's protocols. [`sets`],
 //! [`growth`] and [`walk`] are the cases, [`figures`] and [`report`] say what came out and whether
-//! it held, [`bound`] what is possible at all; [`plot`] draws. [`disk`] is the case
-//! that is about a store that is larger than what should be in memory. All figures are integers; processor time and memory are the only ones that differ
-//! between two runs of one program.
+//! it held, [`bound`] what is possible at all; [`plot`] draws. [`disk`] is the case that is about a
+//! store that is larger than what should be in memory. All figures are integers; processor time and
+//! memory are the only ones that differ between two runs of one program.
 
 pub mod bound;
 pub mod contact;

@@ -20,8 +20,8 @@ pub fn thread_ns() -> u64 {
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
-/// Signatures that this thread verifies one after the other in a second of its processor time: how fast the
-/// machine is just now, to compare other figures with.
+/// Signatures that this thread verifies one after the other in a second of its processor time: how
+/// fast the machine is just now, to compare other figures with.
 pub fn verifications_per_s() -> u64 {
     let key = SecretKey::from_seed(&[1; 32]);
     let signed: Vec<(Hash, Signature)> = (0..VERIFIED as u32)

@@ -110,10 +110,13 @@ impl World {
 
     /// A node's radio listens: links that reach no longer end, others begin.
     pub(super) fn scan(&mut self, node: u32) {
-        if self.phase != Phase::Storm {
-            return;
-        }
         let wait_ms = 1_000 * u64::from(self.scenario.radio.scan_s);
+        match self.phase {
+            Phase::Storm => {}
+            // In an experiment people may begin to walk about later.
+            Phase::Staged => return self.schedule.after(wait_ms, Event::Scan { node }),
+            _ => return,
+        }
         let wait_ms = self.air.dice.between(wait_ms / 2, wait_ms * 3 / 2);
         let silent = self.air.silent_until_ms;
         if silent > self.now_ms() {

@@ -23,7 +23,9 @@ const LOOK_MS: u64 = 5_000;
 /// Milliseconds after which news that has not reached everybody is given up.
 const GIVEN_UP_MS: u64 = 15 * 60_000;
 /// The same where people have to meet first.
-const GIVEN_UP_MEETING_MS: u64 = 6 * 3_600_000;
+const GIVEN_UP_MEETING_MS: u64 = 2 * 3_600_000;
+/// Percent of the nodes that are waited for there: somebody may stay at home all day.
+const MEETING_PERCENT: u64 = 99;
 /// Minor units of every payment.
 const MINOR: u64 = 100;
 
@@ -76,10 +78,6 @@ impl Wave {
     pub fn until(&self, percent: u64) -> Option<u64> {
         let rank = (self.nodes * percent).div_ceil(100).max(1) as usize;
         self.after_ms.get(rank - 1).copied()
-    }
-
-    fn is_whole(&self) -> bool {
-        self.after_ms.len() as u64 == self.nodes
     }
 }
 
@@ -270,20 +268,20 @@ impl Experiment {
         Ok((from_ms, *fresh.first().context("a payment")?))
     }
 
-    /// Waits until all of them hold something.
+    /// Waits until all of them hold something, or nearly all where people have to meet.
     fn spreads(
         &mut self,
         held: &dyn Fn(&World) -> Option<Arrivals>,
         by: &BTreeSet<u32>,
         from_ms: u64,
     ) -> Result<Wave> {
-        let given_up_ms = match self.setting.links {
-            Links::Meetings => GIVEN_UP_MEETING_MS,
-            _ => GIVEN_UP_MS,
+        let (given_up_ms, percent) = match self.setting.links {
+            Links::Meetings => (GIVEN_UP_MEETING_MS, MEETING_PERCENT),
+            _ => (GIVEN_UP_MS, 100),
         };
         loop {
             let wave = Wave::of(&held(&self.world).unwrap_or_default(), by, from_ms);
-            if wave.is_whole() || self.world.now_ms() > from_ms + given_up_ms {
+            if wave.until(percent).is_some() || self.world.now_ms() > from_ms + given_up_ms {
                 return Ok(wave);
             }
             self.world.pass(LOOK_MS);

@@ -97,7 +97,15 @@ impl Bluez {
                 true
             }),
         );
-        connection.request_name("org.bluez", false, true, false).await.unwrap();
+        // Now and then dbus-tokio never sees the answer to a call that is made on one thread while its
+        // reader begins on another: ask again.
+        let mut named = connection.request_name("org.bluez", false, true, false).await;
+        for _ in 0..3 {
+            if named.is_err() {
+                named = connection.request_name("org.bluez", false, true, false).await;
+            }
+        }
+        named.unwrap();
         Bluez { asked: Shared::default(), connection, objects, reader }
     }
 
