@@ -181,8 +181,8 @@ impl Engine {
 
     fn dispatch(&mut self, step: &mut Step<'_>, input: Input) {
         match input {
-            Input::LinkUp { link, handshake_hash, initiator, gossip } => {
-                self.link_up(step, link, Link::new(step.now_ms, handshake_hash, initiator, gossip));
+            Input::LinkUp { link, handshake_hash, initiator, kind } => {
+                self.link_up(step, link, Link::new(step.now_ms, handshake_hash, initiator, kind));
             }
             Input::LinkDown { link } => {
                 self.links.remove(&link);

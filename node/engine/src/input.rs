@@ -16,6 +16,19 @@ use hundi_ledger::request::{HINT_BYTES_MAX, HINTS_MAX, PaymentRequest};
 )]
 pub struct LinkId(pub u64);
 
+/// What a link is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum LinkKind {
+    /// Two nodes of the mesh, who tell each other what they hold and push what is fresh.
+    Mesh,
+    /// The same, and the link's transport also carries [`crate::Output::Publish`] to this peer, so
+    /// that fresh items need not be pushed on the link itself.
+    Gossip,
+    /// A payer with the payee whose request it was shown: offers and their answers, nothing else.
+    /// Neither end says who it is, beyond what the payment says.
+    Payment,
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Input {
@@ -27,9 +40,8 @@ pub enum Input {
         handshake_hash: [u8; 32],
         /// Whether this end opened the link; the two ends must disagree.
         initiator: bool,
-        /// Whether the link's transport also carries [`crate::Output::Publish`] to this peer, so
-        /// that fresh items need not be pushed on the link itself.
-        gossip: bool,
+        /// What it is there for.
+        kind: LinkKind,
     },
     /// A link is gone.
     LinkDown {

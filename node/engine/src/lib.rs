@@ -25,7 +25,7 @@ mod step;
 pub mod wallet;
 
 pub use engine::{Config, Engine, Keys, Status};
-pub use input::{Command, Input, LinkId};
+pub use input::{Command, Input, LinkId, LinkKind};
 pub use links::Peer;
 pub use load::LoadError;
 pub use open::Opening;

@@ -2,7 +2,7 @@
 //! and how much of its misbehaviour is borne.
 
 use crate::engine::Engine;
-use crate::input::LinkId;
+use crate::input::{LinkId, LinkKind};
 use crate::limits::{
     CERTIFIED_SCANS_PER_MINUTE, JUDGE_AGAIN_MS, LINKS_MAX, MISBEHAVIOUR_FORGIVEN_MS,
     MISBEHAVIOUR_MAX, OWN_PUSHES_MAX, SCAN_AUTHORS_MIN, STRANGER_ITEM_MS, STRANGER_ITEMS_MAX,
@@ -25,7 +25,7 @@ use hundi_ledger::sync::{Config as SyncConfig, Out, Session, SyncError, TAG_ITEM
 pub(crate) struct Link {
     handshake_hash: [u8; 32],
     initiator: bool,
-    pub(crate) gossip: bool,
+    pub(crate) kind: LinkKind,
     session: Option<Session>,
     /// Something went over the session that runs.
     busy: bool,
@@ -88,12 +88,12 @@ impl Link {
         now_ms: u64,
         handshake_hash: [u8; 32],
         initiator: bool,
-        gossip: bool,
+        kind: LinkKind,
     ) -> Self {
         Self {
             handshake_hash,
             initiator,
-            gossip,
+            kind,
             session: None,
             busy: false,
             heard_ms: now_ms,
@@ -156,6 +156,10 @@ impl Engine {
         if self.links.len() >= LINKS_MAX && !self.links.contains_key(&id) {
             return step.say(Output::CloseLink { link: id, reason: CloseReason::TooManyLinks });
         }
+        if link.kind == LinkKind::Payment {
+            self.links.insert(id, link);
+            return;
+        }
         if let Some(wallet) = self.wallet.as_ref().filter(|wallet| !wallet.log.is_stopped())
             && self.config.prove_links
         {
@@ -176,7 +180,9 @@ impl Engine {
     pub(crate) fn message(&mut self, step: &mut Step<'_>, id: LinkId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.heard_ms = step.now_ms;
+        let mesh = link.kind != LinkKind::Payment;
         match bytes.first() {
+            Some(1..=TAG_SYNC_LAST) if !mesh => self.misbehaved(step, id),
             Some(&TAG_ITEM) if link.session.is_none() => {
                 let published = self.take(step, &bytes[1..], Source::Link(id));
                 self.judge_published(step, id, published);
@@ -191,8 +197,8 @@ impl Engine {
                 Ok(Message::Reply(Reply::NotNow { entry, reason })) => {
                     self.not_now_arrived(step, &entry, reason);
                 }
-                Ok(Message::Prove(prove)) => self.proved(step, id, prove),
-                Err(_) => self.misbehaved(step, id),
+                Ok(Message::Prove(prove)) if mesh => self.proved(step, id, prove),
+                Ok(Message::Prove(_)) | Err(_) => self.misbehaved(step, id),
             },
         }
     }
@@ -287,7 +293,7 @@ impl Engine {
             // What gossip brings, the peer of such a link has as well.
             differs: match link.in_sync {
                 None => false,
-                Some(true) => !link.gossip && link.synced_value != Some(value),
+                Some(true) => link.kind != LinkKind::Gossip && link.synced_value != Some(value),
                 Some(false) => true,
             },
             looks_max,
@@ -432,7 +438,7 @@ impl Engine {
         let due: Vec<LinkId> = self
             .links
             .iter()
-            .filter(|(_, link)| link.initiator && link.due_ms() <= step.now_ms)
+            .filter(|(_, link)| link.opens_sessions() && link.due_ms() <= step.now_ms)
             .map(|(id, _)| *id)
             .collect();
         for id in due {
@@ -449,8 +455,8 @@ impl Engine {
 
     /// Says when the next tick is due.
     pub(crate) fn wake(&mut self, step: &mut Step<'_>) {
-        let initiated = self.links.values().filter(|link| link.initiator);
-        let syncs = initiated.map(Link::due_ms).min();
+        let opening = self.links.values().filter(|link| link.opens_sessions());
+        let syncs = opening.map(Link::due_ms).min();
         // Time alone may let a waiting payment be judged.
         let waits = self.has_waiting().then(|| self.judged_ms.saturating_add(JUDGE_AGAIN_MS));
         let owes = self.owes_summaries().then_some(step.now_ms);
@@ -473,6 +479,10 @@ impl Engine {
 }
 
 impl Link {
+    fn opens_sessions(&self) -> bool {
+        self.initiator && self.kind != LinkKind::Payment
+    }
+
     /// When something is to be done here: the next session, or a new one in place of one on which
     /// nothing is heard.
     fn due_ms(&self) -> u64 {

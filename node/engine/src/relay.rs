@@ -2,7 +2,7 @@
 //! forwarded where they are news, and shown to the wallet.
 
 use crate::engine::Engine;
-use crate::input::LinkId;
+use crate::input::{LinkId, LinkKind};
 use crate::output::{Event, Output, Published};
 use crate::step::Step;
 use hundi_ledger::id::AuthorId;
@@ -305,7 +305,8 @@ impl Engine {
 
     /// Gossips an item, and pushes it on the links that gossip does not reach.
     pub(crate) fn forward(&mut self, step: &mut Step<'_>, key: Key, source: Source) {
-        if source != Source::Gossip && self.links.values().any(|link| link.gossip) {
+        if source != Source::Gossip && self.links.values().any(|link| link.kind == LinkKind::Gossip)
+        {
             step.say(Output::Publish { after: 0, key });
         }
         if source == Source::Offered {
@@ -314,7 +315,7 @@ impl Engine {
         let targets: alloc::vec::Vec<LinkId> = self
             .links
             .iter()
-            .filter(|(id, link)| !link.gossip && source.link() != Some(**id))
+            .filter(|(id, link)| link.kind == LinkKind::Mesh && source.link() != Some(**id))
             .map(|(id, _)| *id)
             .collect();
         for link in targets {

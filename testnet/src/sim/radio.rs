@@ -7,7 +7,7 @@ use super::random::Dice;
 use super::world::{Phase, World};
 use super::{Invariant, Violation};
 use hundi_engine::output::CloseReason;
-use hundi_engine::{Input, LinkId, Verdict};
+use hundi_engine::{Input, LinkId, LinkKind, Verdict};
 use hundi_ledger::sync::TAG_ITEM;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,7 +217,8 @@ impl World {
         link.up[usize::from(end)] = true;
         let node = link.ends[usize::from(end)];
         let (handshake_hash, gossip) = (link.handshake_hash, link.gossip);
-        let input = Input::LinkUp { link: LinkId(id), handshake_hash, initiator: end == 0, gossip };
+        let kind = if gossip { LinkKind::Gossip } else { LinkKind::Mesh };
+        let input = Input::LinkUp { link: LinkId(id), handshake_hash, initiator: end == 0, kind };
         self.input(node, input);
         self.scheme_on_link(node, id);
     }

@@ -4,7 +4,7 @@
 use super::record::{LOG_KEY, Party, PaymentState, Purpose, Record};
 use super::{PayError, SignError, Unable, Wallet};
 use crate::engine::Engine;
-use crate::input::LinkId;
+use crate::input::{LinkId, LinkKind};
 use crate::limits::OFFERS_PER_LINK_MAX;
 use crate::message::Message;
 use crate::output::{Event, Payload};
@@ -253,13 +253,21 @@ impl Engine {
         self.sign(step, Draft::unpaid(Kind::GRANT_REQUEST, &grant, purpose, plaintext))
     }
 
-    /// An offer of an own payment, with all that its payee needs to judge it.
-    fn offer_message(&self, step: &Step<'_>, id: &Hash) -> Option<Vec<u8>> {
+    /// The message that offers a payment of this device to its payee, while that has not answered:
+    /// the first one on a [`LinkKind::Payment`]. It may leave when everything given out before is
+    /// durable. `shelf` as in [`Engine::handle`].
+    pub fn offer_of(&self, id: &Hash, shelf: &dyn Shelf) -> Option<Vec<u8>> {
+        self.offer_message(&self.view(shelf), id)
+    }
+
+    /// An offer of an own payment, with all that its payee needs to judge it; none once it is
+    /// answered.
+    fn offer_message(&self, shelf: &dyn Shelf, id: &Hash) -> Option<Vec<u8>> {
         let wallet = self.wallet.as_ref()?;
-        let record = wallet.records.get(id)?;
+        let record = wallet.records.get(id).filter(|record| record.is_unanswered())?;
         let me = record.author();
-        let entry = step.item(&Key::entry(me, *id))?;
-        let author = self.replica.author(&me, step)?;
+        let entry = shelf.item(&Key::entry(me, *id))?;
+        let author = self.replica.author(&me, shelf)?;
         let trust = self.replica.trust();
         let mut certificates = alloc::collections::BTreeSet::new();
         let mut records: Vec<Item> = Vec::new();
@@ -291,17 +299,14 @@ impl Engine {
     }
 
     pub(super) fn offer_everywhere(&mut self, step: &mut Step<'_>, id: &Hash) {
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        let meshed = self.links.iter().filter(|(_, link)| link.kind != LinkKind::Payment);
+        let links: Vec<LinkId> = meshed.map(|(id, _)| *id).collect();
         for link in links {
             self.offer(step, link, id);
         }
     }
 
     fn offer(&mut self, step: &mut Step<'_>, link: LinkId, id: &Hash) {
-        let unanswered = self.wallet.as_ref().and_then(|wallet| wallet.records.get(id));
-        if !unanswered.is_some_and(Record::is_unanswered) {
-            return;
-        }
         if let Some(message) = self.offer_message(step, id) {
             step.send(link, Payload::Message(message));
         }

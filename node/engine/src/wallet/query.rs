@@ -4,7 +4,7 @@ use super::record::{PaymentState, Purpose, Record};
 use crate::engine::Engine;
 use alloc::string::String;
 use alloc::vec::Vec;
-use hundi_ledger::id::{AuthorId, Hash, Serial};
+use hundi_ledger::id::{AuthorId, Hash, RequestId, Serial};
 use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::grant::Grant;
@@ -110,6 +110,13 @@ pub struct Balance {
 }
 
 impl Engine {
+    /// Whether a payment request of this device waits for a payment at `now` (Unix seconds): not
+    /// expired, and standing or not accepted yet.
+    pub fn awaits_payment(&self, request: &RequestId, now: u32) -> bool {
+        let held = self.wallet.as_ref().and_then(|wallet| wallet.requests.get(request));
+        held.is_some_and(|request| request.answered.is_none() && now <= request.expires)
+    }
+
     /// What the wallet has at `now` (Unix seconds); none for a relay. `shelf` as in
     /// [`Engine::handle`], here and below.
     pub fn balance(&self, now: u32, shelf: &dyn Shelf) -> Option<Balance> {

@@ -7,7 +7,7 @@ use hundi_engine::limits::{
     CERTIFIED_SCANS_PER_MINUTE, LINKS_MAX, MISBEHAVIOUR_MAX, SCAN_AUTHORS_MIN, STRANGER_ITEM_MS,
     STRANGER_ITEMS_MAX, STRANGER_SCANS_PER_MINUTE,
 };
-use hundi_engine::{Command, Config, Event, Input, LinkId};
+use hundi_engine::{Command, Config, Event, Input, LinkId, LinkKind};
 
 #[test]
 fn peers_prove_their_keys_and_relays_prove_nothing() {
@@ -75,7 +75,8 @@ fn a_peer_that_misbehaves_is_cut_off_and_forgiven_with_time() {
     let mut world = World::new();
     let device = world.add(1, 0);
     let link = LinkId(1_000);
-    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+    let up =
+        Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, kind: LinkKind::Mesh };
     world.input(device, up);
     let malformed = [vec![], vec![99], vec![5, 7, 1], vec![16, 0], vec![18; 99], vec![1, 1]];
     for n in 1..MISBEHAVIOUR_MAX {
@@ -101,7 +102,8 @@ fn links_are_bounded() {
     let device = world.add(1, 0);
     for n in 0..LINKS_MAX as u64 + 5 {
         let link = LinkId(10_000 + n);
-        let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+        let up =
+            Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, kind: LinkKind::Mesh };
         world.input(device, up);
     }
     assert_eq!(world.devices[device].engine.peers().len(), LINKS_MAX);
@@ -169,7 +171,8 @@ fn a_peer_has_a_share_of_comparisons_and_no_more() {
     let about = |share: u64, count: u64| (share - 2..=share + 2).contains(&count);
 
     let link = LinkId(1_000);
-    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, gossip: false };
+    let up =
+        Input::LinkUp { link, handshake_hash: [1; 32], initiator: false, kind: LinkKind::Mesh };
     world.input(device, up);
     let strangers = share(STRANGER_SCANS_PER_MINUTE);
     let first = answered(&mut world, device, link, 2_000);
@@ -184,7 +187,7 @@ fn a_peer_has_a_share_of_comparisons_and_no_more() {
     let prover = world.add(2, 0);
     let records: Vec<Vec<u8>> = world.devices[prover].store.items.values().cloned().collect();
     world.command(device, Command::Publish { items: records });
-    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: true, gossip: false };
+    let up = Input::LinkUp { link, handshake_hash: [1; 32], initiator: true, kind: LinkKind::Mesh };
     world.devices[prover].handle(world.now_ms, up);
     let leaves = std::mem::take(&mut world.devices[prover].leaves);
     let Some(Leaves::Frame { bytes, .. }) = leaves.into_iter().next() else { panic!("no proof") };
@@ -195,4 +198,59 @@ fn a_peer_has_a_share_of_comparisons_and_no_more() {
     let certified = CERTIFIED_SCANS_PER_MINUTE * SCAN_AUTHORS_MIN / (core + 28 + banks + 8);
     let count = answered(&mut world, device, link, certified + 1_000);
     assert!(about(certified, count), "{count} of about {certified}");
+}
+
+/// A payer and a payee who have met nobody but their bank, and what the payer would say first.
+fn at_a_stall() -> (World, [usize; 2], hundi_ledger::id::Hash, Vec<u8>) {
+    let mut world = World::new();
+    let payer = world.add(1, 10_000);
+    let payee = world.add(2, 0);
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    let device = &world.devices[payer];
+    let offer = device.engine.offer_of(&id, &device.store).unwrap();
+    (world, [payer, payee], id, offer)
+}
+
+#[test]
+fn a_payment_link_carries_the_offer_and_its_answer_and_nothing_else() {
+    let (mut world, [payer, payee], id, offer) = at_a_stall();
+    let link = world.connect(payer, payee, Over::Payment);
+    assert_eq!(world.frames_in_flight(), 0, "nobody says anything by itself");
+    world.input(payee, Input::Message { link, bytes: offer.clone() });
+    world.acknowledge(payee);
+    assert_eq!(world.frames_in_flight(), 1, "the receipt, once it is durable");
+    world.run();
+    for device in [payer, payee] {
+        assert_eq!(world.word(device, &id), "received");
+    }
+    let device = &world.devices[payer];
+    assert_eq!(device.engine.offer_of(&id, &device.store), None, "it is answered");
+    // The same again, as after a link that was cut before the answer: the same answer.
+    let link = world.connect(payer, payee, Over::Payment);
+    world.input(payee, Input::Message { link, bytes: offer });
+    assert_eq!(world.frames_in_flight(), 1);
+    // Neither what is fresh nor time makes anybody speak.
+    let grant = world.bank.grant(author(11), sealing(11), 0, 0);
+    let grant = world.bank.granted(grant);
+    world.run();
+    world.publish(payer, vec![grant]);
+    world.pass(200);
+    let engine = &world.devices[payee].engine;
+    assert_eq!(engine.replica().authors().len(), 2, "nothing but the payment has come");
+}
+
+#[test]
+fn what_does_not_belong_on_a_payment_link_counts_as_misbehaviour() {
+    let (mut world, [payer, payee], ..) = at_a_stall();
+    let link = world.connect(payer, payee, Over::Payment);
+    let certificate = [vec![hundi_ledger::sync::TAG_ITEM], world.bank.certificate()].concat();
+    let prove = [vec![18], vec![0; 200]].concat();
+    for bytes in
+        [certificate, prove, vec![1, 1]].into_iter().cycle().take(MISBEHAVIOUR_MAX as usize)
+    {
+        assert_eq!(world.devices[payee].engine.peers().len(), 1);
+        world.input(payee, Input::Message { link, bytes });
+    }
+    assert!(world.devices[payee].engine.peers().is_empty());
 }

@@ -5,7 +5,7 @@ use crate::device::{Device, Leaves, Store};
 use hundi_engine::limits::RESIDENT_AUTHORS_MAX;
 use hundi_engine::output::{PayError, RefundError, RequestError};
 use hundi_engine::wallet::PaymentView;
-use hundi_engine::{Answer, Command, Config, Event, Input, LinkId};
+use hundi_engine::{Answer, Command, Config, Event, Input, LinkId, LinkKind};
 use hundi_ledger::codec::{List, Text};
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::request::PaymentRequest;
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub enum Over {
     Link,
     Gossip,
+    Payment,
 }
 
 struct Wire {
@@ -147,7 +148,12 @@ impl World {
         self.wires.insert(number, Wire { ends: [a, b], gossip });
         let handshake_hash = *blake3::hash(&number.to_le_bytes()).as_bytes();
         for (device, initiator) in [(a, true), (b, false)] {
-            self.input(device, Input::LinkUp { link, handshake_hash, initiator, gossip });
+            let kind = match over {
+                Over::Link => LinkKind::Mesh,
+                Over::Gossip => LinkKind::Gossip,
+                Over::Payment => LinkKind::Payment,
+            };
+            self.input(device, Input::LinkUp { link, handshake_hash, initiator, kind });
         }
         link
     }
@@ -199,6 +205,11 @@ impl World {
         let lost =
             |flies: &InFlight| matches!(flies, InFlight::Gossip { bytes: it, .. } if it == bytes);
         self.in_flight.retain(|flies| !lost(flies));
+    }
+
+    /// How many frames are on their way.
+    pub fn frames_in_flight(&self) -> usize {
+        self.in_flight.iter().filter(|flies| matches!(flies, InFlight::Frame { .. })).count()
     }
 
     /// Delivers until nothing is in flight.
