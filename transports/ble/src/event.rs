@@ -18,6 +18,12 @@ pub enum Event {
     /// There is no adapter (any more); all links are gone. It is tried again by itself, and said
     /// again only if the reason becomes another one.
     Off(AdapterError),
+    /// The link whose `Up` comes right behind is one of a session: with the payee that was looked
+    /// for, or with a payer that has seen the session.
+    Session {
+        /// The link.
+        link: LinkId,
+    },
     /// A link came up, brought a message, or ended.
     Link(LinkEvent),
     /// The first message of a payer. It may be a repetition: it may only lead to what is harmless

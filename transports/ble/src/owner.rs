@@ -341,6 +341,7 @@ impl Owner {
                 self.transmit(connection, bytes);
             }
             Output::Disconnect { connection } => self.disconnect(connection),
+            Output::Session { link } => self.pending.push_back(Event::Session { link }),
             Output::Link(event) => self.on_link(event),
             Output::First { link, bytes } => self.pending.push_back(Event::First { link, bytes }),
             Output::NoAnswer => self.pending.push_back(Event::NoAnswer),

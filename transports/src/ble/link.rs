@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::ble::fragment::{self, Fragment};
-use crate::ble::hello::Hello;
+use crate::ble::hello::{Hello, Pattern};
 use crate::ble::hint::Session;
 use crate::ble::limits::{
     CLOSING_MS, KEEP_ALIVE_MS, OPENING_FRAME_BYTES_MAX, OPENING_MS, SILENCE_MS,
@@ -137,6 +137,11 @@ impl Link {
     /// Whether this end began.
     pub fn initiator(&self) -> bool {
         self.initiator
+    }
+
+    /// Whether it is one of a session: with the payee of a request, or with its payer.
+    pub fn is_of_session(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.pattern == Pattern::Payee)
     }
 
     /// The name by which this link's central knows its fragments, once it has said it.

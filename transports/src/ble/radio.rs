@@ -365,13 +365,17 @@ impl Radio {
                 let initiator = connection.link.initiator();
                 let message_bytes_max = MESSAGE_BYTES_MAX;
                 let info = LinkInfo { link, handshake_hash, initiator, message_bytes_max };
+                if connection.link.is_of_session() {
+                    outputs.push(Output::Session { link });
+                }
                 outputs.push(Output::Link(LinkEvent::Up(info)));
                 self.leave_second(now_ms, id);
             }
             (Event::Message(bytes), Some(link)) => {
                 connection.talked_ms = now_ms;
                 if connection.pays {
-                    // Answered, whatever the answer says.
+                    // Answered, whatever the answer says: that was all.
+                    connection.link.close(now_ms);
                     self.search = None;
                 }
                 outputs.push(Output::Link(LinkEvent::Message { link, bytes }));

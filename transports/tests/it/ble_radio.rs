@@ -97,6 +97,40 @@ fn without_an_adapter_a_payment_is_given_up_in_time() {
     assert_eq!(radio.handle(30_000, Input::Time), [Output::NoAnswer]);
 }
 
+/// Both ends are told that a link is one of a session before it comes up, and the payer ends it
+/// with the answer.
+#[test]
+fn a_link_of_a_session_is_named_and_ends_with_the_answer() {
+    let mut ether = Ether::new(5, Air::default());
+    for at in 0..2 {
+        ether.add(Config::new(b"net"));
+        ether.handle(at, Input::Powered(true));
+    }
+    let key = LinkKey::from_bytes([77; 32]);
+    let session = Session { uuid: [5; 16], key: key.public(), psm: None };
+    ether.handle(0, Input::Invite(Some((session, key))));
+    ether.handle(1, Input::Pay { session, first: vec![3; 200], until_ms: 60_000 });
+    let mut named = [None; 2];
+    let mut downs = Vec::new();
+    for now_ms in (0..9_000).step_by(10) {
+        ether.advance(now_ms);
+        for (at, named) in named.iter_mut().enumerate() {
+            while let Some(event) = ether.next_event(at) {
+                match event {
+                    Output::Session { link } => *named = Some(link),
+                    Output::Link(LinkEvent::Up(info)) => assert_eq!(*named, Some(info.link)),
+                    Output::First { link, .. } => ether.send(at, link, &[9]).unwrap(),
+                    Output::Link(LinkEvent::Down { reason, .. }) => downs.push((at, reason)),
+                    _ => {}
+                }
+            }
+        }
+    }
+    downs.sort_unstable_by_key(|(at, _)| *at);
+    let (here, there) = (CloseReason::ClosedHere, CloseReason::ClosedThere);
+    assert_eq!(downs, [(0, there), (1, here)], "{named:?}");
+}
+
 /// A link on which nobody speaks is closed by its central; by the peripheral if the central only
 /// keeps the place.
 #[test]

@@ -267,7 +267,9 @@ impl Ether {
                 self.transmit(at, connection, everybody, bytes);
             }
             Output::Disconnect { connection } => self.disconnect(connection),
-            Output::Link(_) | Output::First { .. } | Output::NoAnswer => self.report(at, output),
+            Output::Session { .. } | Output::Link(_) | Output::First { .. } | Output::NoAnswer => {
+                self.report(at, output)
+            }
         }
     }
 

@@ -196,6 +196,12 @@ pub enum Output {
         /// Which.
         connection: ConnectionId,
     },
+    /// The link whose `Up` comes right behind is one of a session: with the payee that was looked
+    /// for, or with a payer that has seen the session.
+    Session {
+        /// The link.
+        link: LinkId,
+    },
     /// A link came up, brought a message, or ended.
     Link(LinkEvent),
     /// The first message of a payer, right behind its link's `Up`. It may be a repetition: it may
