@@ -53,6 +53,9 @@ enum Command {
         /// How long the request stays open.
         #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
         expires: Duration,
+        /// Await the payer by Bluetooth, with no network at all.
+        #[arg(long)]
+        ble: bool,
         /// Leave the QR code out.
         #[arg(long)]
         no_qr: bool,
@@ -64,9 +67,10 @@ enum Command {
         /// How much, where the request leaves it open, in major units.
         #[arg(long)]
         amount: Option<String>,
-        /// Wait this many seconds for the payee's receipt.
-        #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-        wait: u64,
+        /// Wait this long for the payee's receipt [default: 2, or 30 while the payee is looked for
+        /// by Bluetooth].
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
     },
     /// Return a received payment, or part of it, to its payer.
     Refund {
@@ -120,11 +124,12 @@ pub(crate) fn execute(args: Args) -> Result<Report, Failure> {
 
 fn with_client(client: &Client, command: Command) -> Result<Report, Failure> {
     match command {
-        Command::Request { amount, currency, memo, expires, no_qr } => {
-            wallet::request(client, &amount, currency.as_deref(), &memo, expires, !no_qr)
+        Command::Request { amount, currency, memo, expires, ble, no_qr } => {
+            let asked = wallet::Asked { amount, currency, memo, expires, ble };
+            wallet::request(client, &asked, !no_qr)
         }
         Command::Pay { uri, amount, wait } => {
-            wallet::pay(client, &uri, amount.as_deref(), Duration::from_secs(wait))
+            wallet::pay(client, &uri, amount.as_deref(), wait.map(Duration::from_secs))
         }
         Command::Refund { payment, amount } => wallet::refund(client, &payment, amount.as_deref()),
         Command::Close => wallet::close(client),

@@ -2,6 +2,7 @@
 //! their exit status, one JSON object or text for people, and how a node is told to listen.
 
 use crate::client::ClientError;
+use crate::daemon::Bluetooth;
 use crate::home::HomeError;
 use anyhow::{Error, anyhow};
 use clap::Args;
@@ -131,6 +132,21 @@ pub struct NetworkArgs {
     /// The only nodes to be in contact with: IP:PORT,… or `none`. All when not given.
     #[arg(long, value_name = "LIST", value_parser = parse_reach)]
     pub reach: Option<std::vec::Vec<SocketAddr>>,
+    /// Use Bluetooth too: on this adapter (hci0), or on the first one.
+    #[arg(long, value_name = "ADAPTER", num_args = 0..=1, default_missing_value = "")]
+    ble: Option<String>,
+    /// Bluetooth without L2CAP channels: slower, for adapters on which they do not work.
+    #[arg(long, requires = "ble")]
+    gatt_only: bool,
+}
+
+impl NetworkArgs {
+    /// Whether and how to use Bluetooth.
+    pub fn bluetooth(&self) -> Option<Bluetooth> {
+        let adapter = self.ble.clone()?;
+        let adapter = (!adapter.is_empty()).then_some(adapter);
+        Some(Bluetooth { adapter, gatt_only: self.gatt_only })
+    }
 }
 
 fn parse_loopback(text: &str) -> Result<SocketAddr, String> {

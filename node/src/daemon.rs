@@ -5,25 +5,32 @@
 //! works on a thread of its own, each link has a sender of its own, and gossip goes through a
 //! worker, so that a slow peer or disk slows down its own queue only.
 
+mod bluetooth;
 mod driver;
 mod links;
 mod persist;
 mod shelf;
 
 use crate::store::{CommitError, IndexState, OpenError, ReadError, Store, StoreOptions};
+use bluetooth::Shown;
 use driver::{Driver, Request};
 use hundi_engine::{Answer, Command, Config as EngineConfig, Engine, Event, Keys, LoadError};
+use hundi_ledger::id::Hash;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Shelf;
+use hundi_ledger::request::PaymentRequest;
 use hundi_transport_libp2p as libp2p;
+use hundi_transports::ble::hint;
+use links::Transports;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use bluetooth::{Adapter, Bluetooth, Invitation, NoBluetooth, SEARCH_S};
 pub use links::Peer;
 pub use shelf::{Overlay, open_engine};
 
@@ -47,6 +54,8 @@ pub struct Config {
     pub mdns: bool,
     /// The addresses that may be reached; none means all.
     pub reach: Option<libp2p::ReachList>,
+    /// Whether and how to use Bluetooth.
+    pub bluetooth: Option<Bluetooth>,
     /// What the engine does of itself.
     pub engine: EngineConfig,
 }
@@ -66,6 +75,9 @@ pub enum StartError {
     /// The network side does not start.
     #[error(transparent)]
     Transport(#[from] libp2p::StartError),
+    /// The system gives no randomness for Bluetooth.
+    #[error("the system gives no randomness")]
+    NoRandomness,
 }
 
 /// Why a daemon that ran has ended of itself.
@@ -107,6 +119,7 @@ pub struct Listener {
 pub struct Daemon {
     requests: mpsc::Sender<Request>,
     transport: libp2p::Handle,
+    adapter: Option<watch::Receiver<Adapter>>,
 }
 
 impl Daemon {
@@ -130,12 +143,21 @@ impl Daemon {
         transport.mdns = config.mdns;
         transport.reach = config.reach;
         let (transport, events) = libp2p::start(transport).await?;
+        let started = config.bluetooth.map(|wanted| bluetooth::start(tag.as_bytes(), wanted));
+        let started = started.transpose().map_err(|_| StartError::NoRandomness)?;
+        let (bluetooth, air, tasks) = match started {
+            Some((handle, events, tasks)) => (Some(handle), Some(events), Some(tasks)),
+            None => (None, None, None),
+        };
+        let adapter = tasks.as_ref().map(|tasks| tasks.adapter.subscribe());
+        let transports = Transports { libp2p: transport.clone(), bluetooth };
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (heard, listener) = mpsc::channel(EVENTS_MAX);
         let missed = Arc::new(AtomicBool::new(false));
-        let driver = Driver::new(engine, store, transport.clone(), heard, Arc::clone(&missed));
-        let task = tokio::spawn(driver.run(events, inbox));
-        Ok((Self { requests, transport }, Listener { events: listener, missed }, task))
+        let driver = Driver::new(engine, store, transports, tasks, heard, Arc::clone(&missed));
+        let task = tokio::spawn(driver.run(events, air, inbox));
+        let daemon = Self { requests, transport, adapter };
+        Ok((daemon, Listener { events: listener, missed }, task))
     }
 
     /// Commands the device; the answer comes when what it says is durable.
@@ -195,6 +217,52 @@ impl Daemon {
     pub async fn listening(&self) -> Result<Vec<SocketAddr>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Listening { reply }).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// How Bluetooth is; none where it was not asked for.
+    pub fn bluetooth(&self) -> Option<Adapter> {
+        self.adapter.as_ref().map(|adapter| adapter.borrow().clone())
+    }
+
+    /// A session for a payment request, to be named in its hints.
+    ///
+    /// # Errors
+    /// See [`NoBluetooth`].
+    pub fn invitation(&self) -> Result<Invitation, NoBluetooth> {
+        let adapter = self.bluetooth().ok_or(NoBluetooth::NotStarted)?;
+        Invitation::new(&adapter)
+    }
+
+    /// Puts a request's session on the air, in place of any other, until its payer has said goodbye
+    /// or it expires.
+    ///
+    /// # Errors
+    /// When the daemon has stopped.
+    pub async fn show(
+        &self,
+        invitation: Invitation,
+        request: &PaymentRequest,
+    ) -> Result<(), Stopped> {
+        let shown = Shown { invitation, request: request.request, expires: request.expires };
+        self.requests.send(Request::Show(shown)).await.map_err(|_| Stopped)
+    }
+
+    /// Looks for the payee of a payment that was made, by Bluetooth, for [`SEARCH_S`] seconds.
+    /// Whether it does: not where its request names no session, this device has no Bluetooth, or
+    /// the payment is answered.
+    ///
+    /// # Errors
+    /// When the daemon has stopped.
+    pub async fn pay_nearby(&self, request: &PaymentRequest, id: Hash) -> Result<bool, Stopped> {
+        let mut hints = request.hints.iter();
+        let session = hints.find_map(|hint| hint::decode(hint).ok());
+        let Some(session) = session.filter(|_| self.adapter.is_some()) else {
+            return Ok(false);
+        };
+        let (reply, answer) = oneshot::channel();
+        let request = Request::PayNearby { session, id, reply };
+        self.requests.send(request).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 

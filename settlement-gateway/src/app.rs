@@ -147,7 +147,7 @@ pub fn journal_dir(home: &Home) -> PathBuf {
 /// # Errors
 /// See [`BuildError`].
 pub async fn build(config: Config) -> Result<Application, BuildError> {
-    let Config { home, listen, api, mdns, reach, tick, rescan } = config;
+    let Config { home, listen, api, mdns, reach, bluetooth, tick, rescan } = config;
     let network = home.network()?;
     let loaded = keys::load(&home)?;
     let number = loaded.number;
@@ -166,6 +166,7 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
         listen,
         mdns,
         reach: reach.map(|list| list.into_iter().collect()),
+        bluetooth,
         engine: engine::Config { intake: true, ..engine::Config::default() },
     })
     .await?;

@@ -1,5 +1,6 @@
 //! How a gateway runs: one struct, filled and checked at the edge (command line or test).
 
+use hundi_node::daemon::Bluetooth;
 use hundi_node::home::Home;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Config {
     pub mdns: bool,
     /// The only nodes to be in contact with; none means all.
     pub reach: Option<Vec<SocketAddr>>,
+    /// Whether and how to use Bluetooth: a branch that phones walk past.
+    pub bluetooth: Option<Bluetooth>,
     /// How often the bank looks at what is due: claims that end, refunds that lapse.
     pub tick: Duration,
     /// How often everything that the node holds is handed to the bank again, in case it was too
@@ -34,6 +37,7 @@ impl Config {
             api: loopback,
             mdns: false,
             reach: None,
+            bluetooth: None,
             tick: Duration::from_secs(5),
             rescan: Duration::from_secs(300),
         }

@@ -1,6 +1,7 @@
 //! What the node knows, whom it meets, and what it takes and gives as a file.
 
 use super::{App, Refused};
+use crate::daemon::Adapter;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -35,7 +36,16 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Refused> {
         "bank_faults": status.faults,
         "links": status.links,
         "stopped": status.stopped,
+        "bluetooth": app.daemon.bluetooth().map(bluetooth),
     })))
+}
+
+fn bluetooth(adapter: Adapter) -> Value {
+    match adapter {
+        Adapter::Starting => json!({ "state": "starting" }),
+        Adapter::On { name, psm } => json!({ "state": "on", "adapter": name, "psm": psm }),
+        Adapter::Off(error) => json!({ "state": "off", "reason": error.to_string() }),
+    }
 }
 
 fn frozen(engine: &hundi_engine::Engine) -> Vec<AuthorId> {
@@ -54,7 +64,7 @@ pub(super) async fn peers(State(app): App) -> Result<Json<Value>, Refused> {
             let since = peer.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             json!({
                 "link": peer.link,
-                "address": peer.address.to_string(),
+                "address": peer.address,
                 "in_sync": peer.in_sync,
                 "since": since,
             })

@@ -1,7 +1,7 @@
 //! Asking for money, paying, returning, and looking at it.
 
 use super::{App, Refused};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, NoBluetooth, SEARCH_S};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -59,6 +59,9 @@ pub(super) struct RequestBody {
     /// A poster on the wall: many payments may answer it.
     #[serde(default)]
     standing: bool,
+    /// Await the payer by Bluetooth, too.
+    #[serde(default)]
+    ble: bool,
 }
 
 fn ten_minutes() -> u32 {
@@ -70,9 +73,12 @@ pub(super) async fn request(
     Json(body): Json<RequestBody>,
 ) -> Result<Json<Value>, Refused> {
     let currency = body.currency.map(|code| Currency::new(&code)).transpose();
+    let invitation = body.ble.then(|| app.daemon.invitation()).transpose()?;
     let addresses = app.daemon.listening().await?;
-    let hints = addresses.iter().take(HINTS_MAX).map(|address| Text::new(address.to_string()));
-    let hints: Vec<_> = hints.collect::<Result<_, _>>().map_err(Refused::input)?;
+    let nearby = invitation.iter().map(|invitation| invitation.session.encode());
+    let hints = nearby.chain(addresses.iter().map(|address| address.to_string()));
+    let hints: Vec<_> =
+        hints.take(HINTS_MAX).map(Text::new).collect::<Result<_, _>>().map_err(Refused::input)?;
     let command = Command::Request {
         currency: currency.map_err(Refused::input)?,
         amount: amount(body.amount_minor)?,
@@ -81,16 +87,30 @@ pub(super) async fn request(
         standing: body.standing,
         hints: List::new(hints).map_err(Refused::input)?,
     };
-    match app.daemon.command(command).await? {
-        Answer::Request(Ok(request)) => Ok(Json(json!({
-            "uri": request.to_uri(),
-            "request": request.request.to_string(),
-            "amount_minor": request.amount.map(Amount::minor),
-            "currency": request.currency.code(),
-            "expires": request.expires,
-        }))),
-        Answer::Request(Err(error)) => Err(Refused::conflict(error)),
-        _ => Err(unexpected()),
+    let request = match app.daemon.command(command).await? {
+        Answer::Request(Ok(request)) => request,
+        Answer::Request(Err(error)) => return Err(Refused::conflict(error)),
+        _ => return Err(unexpected()),
+    };
+    if let Some(invitation) = invitation {
+        app.daemon.show(invitation, &request).await?;
+    }
+    Ok(Json(json!({
+        "uri": request.to_uri(),
+        "request": request.request.to_string(),
+        "amount_minor": request.amount.map(Amount::minor),
+        "currency": request.currency.code(),
+        "expires": request.expires,
+        "ble": body.ble,
+    })))
+}
+
+impl From<NoBluetooth> for Refused {
+    fn from(error: NoBluetooth) -> Self {
+        match error {
+            NoBluetooth::NotStarted => Self::conflict(error),
+            _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        }
     }
 }
 
@@ -114,7 +134,7 @@ pub(super) async fn pay(
     dial_hints(&app.daemon, &request).await;
     let before = app.daemon.ask(|engine, shelf| engine.history(shelf).len()).await?;
     let command = Command::Pay {
-        request,
+        request: request.clone(),
         amount: amount(body.amount_minor)?,
         memo: body.memo.map(Text::new).transpose().map_err(Refused::input)?,
         category: body.category,
@@ -122,11 +142,13 @@ pub(super) async fn pay(
     };
     match app.daemon.command(command).await? {
         Answer::Pay(Ok(id)) => {
+            let nearby = app.daemon.pay_nearby(&request, id).await?;
             let view = find(&app.daemon, id).await?;
             let resumed =
                 app.daemon.ask(|engine, shelf| engine.history(shelf).len()).await? == before;
             Ok(Json(json!({
                 "id": id.to_string(), "state": view.state.word(), "resumed": resumed,
+                "search_s": nearby.then_some(SEARCH_S),
             })))
         }
         Answer::Pay(Err(error)) => Err(Refused::conflict(error)),

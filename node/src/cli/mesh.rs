@@ -46,6 +46,12 @@ pub(super) fn status(client: &Client) -> Result<Report, Failure> {
         list("proofs"),
         list("frozen"),
     );
+    if let Some(bluetooth) = answer["bluetooth"].as_object() {
+        let said =
+            ["adapter", "reason"].into_iter().find_map(|field| bluetooth.get(field)?.as_str());
+        let state = text(&answer["bluetooth"], "state");
+        shown.push_str(&format!("bluetooth {state} {}\n", said.unwrap_or_default()));
+    }
     if answer["stopped"] == Value::Bool(true) {
         shown.push_str("STOPPED   this key has signed elsewhere: enrol a new device key\n");
     }

@@ -35,6 +35,7 @@ async fn serve(home: &Home, args: RunArgs) -> Result<Report, Failure> {
     let config = Config {
         network: network.clone(),
         store: home.store(),
+        bluetooth: args.bluetooth(),
         keys: Some(keys),
         listen: args.listen,
         mdns: !args.no_mdns,

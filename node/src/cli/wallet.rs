@@ -8,14 +8,23 @@ use hundi_node::money::{self, ParseMoneyError};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-pub(super) fn request(
-    client: &Client,
-    amount: &str,
-    currency: Option<&str>,
-    memo: &str,
-    expires: Duration,
-    qr: bool,
-) -> Result<Report, Failure> {
+/// How long the payee's answer is waited for, unless somebody says otherwise or it is looked for.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// How the hint of a payee begins that can be reached by Bluetooth.
+const BLE_HINT: &str = "ble:";
+
+/// What somebody asks for.
+pub(super) struct Asked {
+    pub(super) amount: String,
+    pub(super) currency: Option<String>,
+    pub(super) memo: String,
+    pub(super) expires: Duration,
+    pub(super) ble: bool,
+}
+
+pub(super) fn request(client: &Client, asked: &Asked, qr: bool) -> Result<Report, Failure> {
+    let Asked { amount, currency, memo, expires, ble } = asked;
     let currency = match currency {
         Some(code) => money::parse_currency(code).map_err(Failure::usage)?,
         None => own_currency(client)?,
@@ -28,6 +37,7 @@ pub(super) fn request(
             "currency": currency.code(),
             "memo": memo,
             "expires_s": expires.as_secs(),
+            "ble": ble,
         }),
     )?;
     let uri = text(&answer, "uri");
@@ -36,7 +46,7 @@ pub(super) fn request(
         shown.push_str(&draw(uri)?);
         shown.push('\n');
     }
-    let until = humantime::format_duration(expires);
+    let until = humantime::format_duration(*expires);
     shown.push_str(&format!("{} for {until}\n{uri}\n", money::show(minor, currency)));
     Ok(Report::new(shown, answer))
 }
@@ -57,13 +67,18 @@ pub(super) fn pay(
     client: &Client,
     uri: &str,
     amount: Option<&str>,
-    wait: Duration,
+    wait: Option<Duration>,
 ) -> Result<Report, Failure> {
     let request = PaymentRequest::parse(uri).map_err(Failure::usage)?;
     let typed = amount.map(|amount| parse(amount, request.currency)).transpose()?;
     let body = json!({ "uri": uri, "amount_minor": typed });
     let answer: Value = client.post("/v1/payments", &body)?;
     let id = text(&answer, "id").to_owned();
+    let search = answer["search_s"].as_u64().map(Duration::from_secs);
+    if search.is_some() {
+        eprintln!("looking for the payee by Bluetooth…");
+    }
+    let wait = wait.or(search).unwrap_or(WAIT);
     let row = await_receipt(client, &id, wait)?;
     let minor = number(&row, "amount_minor");
     let state = text(&row, "state");
@@ -76,6 +91,12 @@ pub(super) fn pay(
         "refused" => "The payee refused it, signed: nothing will be paid.\n",
         _ => "",
     });
+    let nearby = request.hints.iter().any(|hint| hint.starts_with(BLE_HINT));
+    if nearby && search.is_none() && matches!(state, "signed" | "delivered") {
+        shown.push_str(
+            "The payee can be reached by Bluetooth: start this device with `run --ble`.\n",
+        );
+    }
     let exit = if state == "refused" { EXIT_REFUSED } else { 0 };
     Ok(Report { exit, ..Report::new(shown, row) })
 }

@@ -1,15 +1,25 @@
 //! The task that owns the engine: takes what happened, hands it over with time and entropy, and
 //! carries out the outputs in order, holding back what waits for the disk.
 
-use super::links::{Links, Peer};
+mod bluetooth;
+
+use super::bluetooth::{Ask, Shown, Tasks};
+use super::links::{Carrier, Links, Peer, Transports};
 use super::persist::{self, Batch, Report};
 use super::shelf::Overlay;
 use super::{Heard, Stopped, StoreFailed};
 use crate::store::{ReadError, Store};
-use hundi_engine::{Answer, Command, Engine, Event, Input, LinkId, Output, Payload, Verdict};
+use bluetooth::Air;
+use hundi_engine::{
+    Answer, Command, Engine, Event, Input, LinkId, LinkKind, Output, Payload, Verdict,
+};
+use hundi_ledger::id::Hash;
 use hundi_ledger::replica::{Key, Shelf};
 use hundi_ledger::sync::TAG_ITEM;
+use hundi_transport_ble as ble;
 use hundi_transport_libp2p as libp2p;
+use hundi_transports::ble::hint::Session;
+use hundi_transports::link::LinkInfo;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,6 +49,8 @@ pub(super) enum Request {
     Items { reply: oneshot::Sender<Vec<Vec<u8>>> },
     Peers { reply: oneshot::Sender<Vec<Peer>> },
     Listening { reply: oneshot::Sender<Vec<SocketAddr>> },
+    Show(Shown),
+    PayNearby { session: Session, id: Hash, reply: oneshot::Sender<bool> },
     Stop,
 }
 
@@ -49,6 +61,7 @@ enum Action {
     Validate(u64, Verdict),
     Answer(u64, Answer),
     Tell(Tell),
+    Nearby(Ask),
     Event(Event, Option<Vec<u8>>),
 }
 
@@ -79,6 +92,7 @@ pub(super) struct Driver {
     gossip_handles: u64,
     listening: Vec<SocketAddr>,
     wake_at: Option<Instant>,
+    air: Option<Air>,
     /// A read failed while the engine decided.
     unreadable: Option<ReadError>,
 }
@@ -87,17 +101,18 @@ impl Driver {
     pub(super) fn new(
         engine: Engine,
         store: Arc<Store>,
-        transport: libp2p::Handle,
+        transports: Transports,
+        air: Option<Tasks>,
         heard: mpsc::Sender<Heard>,
         missed: Arc<AtomicBool>,
     ) -> Self {
         let (batches, reports) = persist::start(Arc::clone(&store));
-        let gossip = start_gossip(transport.clone());
+        let gossip = start_gossip(transports.clone());
         Self {
             engine,
             overlay: Overlay::new(Arc::clone(&store)),
             store,
-            links: Links::new(transport),
+            links: Links::new(transports),
             gossip,
             batches,
             reports,
@@ -112,6 +127,7 @@ impl Driver {
             gossip_handles: 0,
             listening: Vec::new(),
             wake_at: None,
+            air: air.map(Air::new),
             unreadable: None,
         }
     }
@@ -120,11 +136,15 @@ impl Driver {
     pub(super) async fn run(
         mut self,
         mut events: libp2p::Events,
+        mut air: Option<ble::Events>,
         mut inbox: mpsc::Receiver<Request>,
     ) -> Result<(), StoreFailed> {
         self.input(Input::Tick).await;
         loop {
-            let wake = self.wake_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            self.keep_air();
+            let wait = Duration::from_secs(self.air_due_s().unwrap_or(60).min(60));
+            let wake = self.wake_at.into_iter().chain([Instant::now() + wait]).min();
+            let wake = wake.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 report = self.reports.recv() => match report {
@@ -151,6 +171,17 @@ impl Driver {
                         let more = std::iter::from_fn(|| events.try_next());
                         let events = std::iter::once(event).chain(more).take(EVENTS_AT_ONCE);
                         self.events(events.collect()).await;
+                    }
+                },
+                event = next_of(&mut air) => match event {
+                    None => air = None,
+                    Some(event) => {
+                        let events = air.as_mut();
+                        let more = events.into_iter().flat_map(|events| {
+                            std::iter::from_fn(|| events.try_next())
+                        });
+                        let events = std::iter::once(event).chain(more).take(EVENTS_AT_ONCE);
+                        self.air_events(events.collect()).await;
                     }
                 },
                 () = tokio::time::sleep_until(wake) => {
@@ -189,6 +220,11 @@ impl Driver {
             }
             Request::Peers { reply } => drop(reply.send(self.links.peers())),
             Request::Listening { reply } => drop(reply.send(self.listening.clone())),
+            Request::Show(shown) => self.show(shown),
+            Request::PayNearby { session, id, reply } => {
+                let looks = self.pay_nearby(session, &id);
+                let _ = reply.send(looks);
+            }
             Request::Stop => {}
         }
     }
@@ -214,23 +250,15 @@ impl Driver {
                 self.listening.retain(|held| *held != address);
             }
             libp2p::Event::LinkUp { info, remote, .. } => {
-                let link = LinkId(info.link.0);
-                self.links.up(link, remote);
-                self.input(Input::LinkUp {
-                    link,
-                    handshake_hash: info.handshake_hash.0,
-                    initiator: info.initiator,
-                    gossip: true,
-                })
-                .await;
+                let link = Carrier::Libp2p.number(info.link);
+                self.link_up(link, remote.to_string(), info, LinkKind::Gossip).await;
             }
             libp2p::Event::LinkDown { link, .. } => {
-                let link = LinkId(link.0);
-                self.links.down(link);
-                self.input(Input::LinkDown { link }).await;
+                self.link_down(Carrier::Libp2p.number(link)).await;
             }
             libp2p::Event::Message { link, bytes } => {
-                self.input(Input::Message { link: LinkId(link.0), bytes }).await;
+                let link = Carrier::Libp2p.number(link);
+                self.input(Input::Message { link, bytes }).await;
             }
             libp2p::Event::Gossip { message, bytes, .. } => {
                 if self.waiting.len() >= GOSSIP_WAITING_MAX {
@@ -245,6 +273,17 @@ impl Driver {
                 tracing::debug!(%address, reason, "dial failed");
             }
         }
+    }
+
+    async fn link_up(&mut self, link: LinkId, address: String, info: LinkInfo, kind: LinkKind) {
+        self.links.up(link, address);
+        let (handshake_hash, initiator) = (info.handshake_hash.0, info.initiator);
+        self.input(Input::LinkUp { link, handshake_hash, initiator, kind }).await;
+    }
+
+    async fn link_down(&mut self, link: LinkId) {
+        self.links.down(link);
+        self.input(Input::LinkDown { link }).await;
     }
 
     /// Hands one input to the engine and carries out what follows.
@@ -350,6 +389,7 @@ impl Driver {
                     }
                 }
                 Action::Tell(tell) => tell(),
+                Action::Nearby(ask) => self.ask_nearby(ask),
                 Action::Event(event, item) => self.tell(event, item),
             }
         }
@@ -394,9 +434,10 @@ fn verdict_of(verdict: Verdict) -> libp2p::Verdict {
 }
 
 /// Gossip goes through a task of its own: the network side may be waiting for the driver.
-fn start_gossip(transport: libp2p::Handle) -> mpsc::Sender<Gossip> {
+fn start_gossip(transports: Transports) -> mpsc::Sender<Gossip> {
     let (sender, mut inbox) = mpsc::channel(GOSSIP_QUEUE_MAX);
     tokio::spawn(async move {
+        let transport = &transports.libp2p;
         while let Some(what) = inbox.recv().await {
             match what {
                 Gossip::Publish(bytes) => {
@@ -405,14 +446,20 @@ fn start_gossip(transport: libp2p::Handle) -> mpsc::Sender<Gossip> {
                     }
                 }
                 Gossip::Validate(message, verdict) => transport.validate(message, verdict).await,
-                Gossip::Close(link) => {
-                    transport.close(hundi_transports::link::LinkId(link.0)).await;
-                }
+                Gossip::Close(link) => transports.close(link).await,
             }
         }
         transport.stop().await;
     });
     sender
+}
+
+/// What Bluetooth reports next; nothing ever where there is none.
+async fn next_of(air: &mut Option<ble::Events>) -> Option<ble::Event> {
+    match air {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The time in Unix milliseconds and fresh randomness: everything the engine may not fetch itself.

@@ -1,9 +1,10 @@
 //! The daemon's links: one sender each, so that a slow peer fills its own queue and nobody else's.
 
 use hundi_engine::LinkId;
+use hundi_transport_ble as ble;
 use hundi_transport_libp2p as libp2p;
+use hundi_transports::link as wire;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 
@@ -11,13 +12,59 @@ use tokio::sync::mpsc;
 /// is let go; it takes up at its next contact.
 const QUEUE_MAX: usize = 20_000;
 
+/// Which transport carries a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    Libp2p,
+    Bluetooth,
+}
+
+impl Carrier {
+    /// The engine's number of a link: the lowest bit says what carries it, since each transport
+    /// numbers its own.
+    pub(super) fn number(self, link: wire::LinkId) -> LinkId {
+        LinkId(link.0 << 1 | u64::from(self == Carrier::Bluetooth))
+    }
+
+    fn of(link: LinkId) -> (Self, wire::LinkId) {
+        let carrier = if link.0 & 1 == 0 { Carrier::Libp2p } else { Carrier::Bluetooth };
+        (carrier, wire::LinkId(link.0 >> 1))
+    }
+}
+
+/// Whatever carries links.
+#[derive(Clone, Debug)]
+pub(super) struct Transports {
+    pub(super) libp2p: libp2p::Handle,
+    pub(super) bluetooth: Option<ble::Handle>,
+}
+
+impl Transports {
+    async fn send(&self, link: LinkId, message: Vec<u8>) -> Result<(), wire::SendError> {
+        match (Carrier::of(link), &self.bluetooth) {
+            ((Carrier::Libp2p, link), _) => self.libp2p.send(link, message).await,
+            ((Carrier::Bluetooth, link), Some(bluetooth)) => bluetooth.send(link, message).await,
+            ((Carrier::Bluetooth, _), None) => Err(wire::SendError::NoLink),
+        }
+    }
+
+    /// Closes a link, whatever carries it.
+    pub(super) async fn close(&self, link: LinkId) {
+        match (Carrier::of(link), &self.bluetooth) {
+            ((Carrier::Libp2p, link), _) => self.libp2p.close(link).await,
+            ((Carrier::Bluetooth, link), Some(bluetooth)) => bluetooth.close(link).await,
+            ((Carrier::Bluetooth, _), None) => {}
+        }
+    }
+}
+
 /// A peer, for people.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The link.
     pub link: u64,
-    /// The other end.
-    pub address: SocketAddr,
+    /// The other end: `IP:PORT`, or `bluetooth`, whose addresses say nothing.
+    pub address: String,
     /// Since when.
     pub since: SystemTime,
     /// Whether the last session ended in sync; none before the first.
@@ -31,22 +78,21 @@ struct Link {
 
 /// The links that are up.
 pub(super) struct Links {
-    transport: libp2p::Handle,
+    transports: Transports,
     links: HashMap<LinkId, Link>,
 }
 
 impl Links {
-    pub(super) fn new(transport: libp2p::Handle) -> Self {
-        Self { transport, links: HashMap::new() }
+    pub(super) fn new(transports: Transports) -> Self {
+        Self { transports, links: HashMap::new() }
     }
 
-    pub(super) fn up(&mut self, link: LinkId, address: SocketAddr) {
+    pub(super) fn up(&mut self, link: LinkId, address: String) {
         let (queue, mut inbox) = mpsc::channel::<Vec<u8>>(QUEUE_MAX);
-        let transport = self.transport.clone();
+        let transports = self.transports.clone();
         tokio::spawn(async move {
             while let Some(message) = inbox.recv().await {
-                let sent = transport.send(hundi_transports::link::LinkId(link.0), message).await;
-                if let Err(error) = sent {
+                if let Err(error) = transports.send(link, message).await {
                     tracing::debug!(link = link.0, %error, "message not sent");
                     return;
                 }
@@ -76,5 +122,20 @@ impl Links {
         let mut peers: Vec<Peer> = self.links.values().map(|link| link.peer.clone()).collect();
         peers.sort_unstable_by_key(|peer| peer.link);
         peers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_two_transports_have_different_numbers() {
+        for carrier in [Carrier::Libp2p, Carrier::Bluetooth] {
+            for link in [0, 1, 77] {
+                let link = wire::LinkId(link);
+                assert_eq!(Carrier::of(carrier.number(link)), (carrier, link));
+            }
+        }
     }
 }

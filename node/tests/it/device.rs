@@ -123,13 +123,14 @@ pub(crate) fn now() -> u32 {
 /// A device's directory, and its daemon while one runs.
 pub(crate) struct Device {
     pub(crate) dir: PathBuf,
+    environment: Vec<(&'static str, &'static str)>,
     daemon: Option<Child>,
 }
 
 impl Device {
     /// A directory in which nothing has been set up.
     pub(crate) fn bare(parent: &Path, name: &str) -> Self {
-        Self { dir: parent.join(name), daemon: None }
+        Self { dir: parent.join(name), environment: Vec::new(), daemon: None }
     }
 
     /// A device of the bank's network.
@@ -140,9 +141,15 @@ impl Device {
         device
     }
 
+    /// Sets a variable of the environment of whatever runs from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hundi"));
         command.env("HUNDI_DIR", &self.dir).env_remove("RUST_LOG").args(args);
+        command.envs(self.environment.iter().copied());
         command
     }
 

@@ -1,6 +1,7 @@
 //! Tests of the node through its public interface.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bluetooth;
 mod command_line;
 mod device;
 mod keys;

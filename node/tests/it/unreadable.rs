@@ -43,6 +43,7 @@ async fn a_read_that_fails_ends_the_daemon_and_nothing_rests_on_it() {
         listen: Vec::new(),
         mdns: false,
         reach: None,
+        bluetooth: None,
         // Every author is read from the store when it is asked for.
         engine: EngineConfig { resident_authors: 0, ..EngineConfig::default() },
     };

@@ -86,7 +86,7 @@ pub(super) async fn peers(State(app): App) -> Result<Json<Value>, Problem> {
     let row = |peer: &hundi_node::daemon::Peer| {
         json!({
             "link": peer.link,
-            "address": peer.address.to_string(),
+            "address": peer.address,
             "in_sync": peer.in_sync,
             "since": peer.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         })

@@ -19,6 +19,7 @@ pub(super) fn run(home: Home, args: NetworkArgs) -> Result<Report, Failure> {
 async fn serve(home: Home, args: NetworkArgs) -> Result<Report, Failure> {
     let shutdown = interrupted().context("cannot wait for signals").map_err(Failure::lacks)?;
     let config = Config {
+        bluetooth: args.bluetooth(),
         listen: args.listen,
         api: args.api,
         mdns: !args.no_mdns,
