@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use hundi_testnet::bench::spread::SpreadArgs;
 use hundi_testnet::bench::village::VillageArgs;
 use hundi_testnet::bench::{self, BenchError, Case, Outcome, OutputArgs};
+use hundi_testnet::ble::{self, BleError};
 use hundi_testnet::chaos::{self, Until};
 use hundi_testnet::demo::{self, DemoError, Options};
 use hundi_testnet::power_cut::writer::{Hold, WriterOptions, write_until_stopped};
@@ -51,6 +52,11 @@ enum Command {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// Real devices pay each other by Bluetooth, in an emulated machine with a real daemon of BlueZ.
+    Ble(ble::Options),
+    /// Plays scenarios inside that machine; `ble` starts it.
+    #[command(hide = true)]
+    BleInside(ble::Play),
     /// Kill, stop, starve and damage real devices and a gateway under load, and look for everything
     /// that they acknowledged.
     Chaos(ChaosArgs),
@@ -204,11 +210,32 @@ fn main() -> ExitCode {
         Command::Bench { bench: Bench::Spread(args) } => {
             end_bench(bench::spread::run(&args), &args.output)
         }
+        Command::Ble(options) => bluetooth(&options),
+        Command::BleInside(play) => match ble::inside::run(&play) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("hundi-testnet: {error:#}");
+                ExitCode::from(EXIT_NOT_HELD)
+            }
+        },
         Command::Chaos(args) => chaos(&args),
         Command::PowerCut(args) => power_cut(&args),
         Command::StoreWriter(args) => store_writer(args),
         Command::Sim(args) => simulate(&args),
         Command::SyncPeer => sync_peer(),
+    }
+}
+
+fn bluetooth(options: &ble::Options) -> ExitCode {
+    match ble::run(options) {
+        Ok(report) => finish(options.json, &report.to_json(), &report, report.held()),
+        Err(error) => {
+            eprintln!("hundi-testnet: {error}");
+            ExitCode::from(match error {
+                BleError::Lacks(_) => EXIT_LACKS,
+                BleError::Interrupted => EXIT_INTERRUPTED,
+            })
+        }
     }
 }
 

@@ -1,0 +1,136 @@
+//! Inside the guest: plays the scenarios one after the other, and says of each on standard output,
+//! in a line of its own, what became of it.
+
+mod node;
+mod scenarios;
+
+use super::report::Held;
+use super::{LINE, Play};
+use anyhow::{Context, Result, ensure};
+use node::Node;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Where the guest has what was packed up.
+const PAYLOAD: &str = "/payload";
+
+/// What a scenario saw.
+#[derive(Debug, Default)]
+struct Seen {
+    text: String,
+    figures: BTreeMap<String, f64>,
+}
+
+impl From<String> for Seen {
+    fn from(text: String) -> Self {
+        Self { text, figures: BTreeMap::new() }
+    }
+}
+
+/// The guest, as scenarios use it.
+#[derive(Debug)]
+struct Guest {
+    payload: PathBuf,
+    /// How many nodes have been started: each writes a log of its own.
+    started: u32,
+    /// Entries of payments that were accepted, with what the bank must make of them.
+    accepted: Vec<String>,
+    payments: u64,
+}
+
+/// The names of all scenarios.
+pub fn names() -> Vec<&'static str> {
+    scenarios::ALL.iter().map(|(name, _)| *name).collect()
+}
+
+/// Plays the scenarios.
+///
+/// # Errors
+/// When one does not hold, after all have been played.
+pub fn run(options: &Play) -> Result<()> {
+    let payload = PathBuf::from(PAYLOAD);
+    let mut guest = Guest { payload, started: 0, accepted: Vec::new(), payments: options.payments };
+    let mut failed = 0;
+    for (name, play) in scenarios::ALL {
+        let wanted = options.only.is_empty() || options.only.iter().any(|only| only == name);
+        if !wanted {
+            continue;
+        }
+        let held = guest.play(name, *play);
+        failed += u32::from(!held.held);
+        println!("{LINE}{}", serde_json::to_string(&held)?);
+    }
+    ensure!(failed == 0, "{failed} scenarios did not hold");
+    Ok(())
+}
+
+impl Guest {
+    fn play(&mut self, name: &str, play: fn(&mut Self) -> Result<Seen>) -> Held {
+        let start = Instant::now();
+        let played = play(self);
+        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (held, seen) = match played {
+            Ok(seen) => (true, seen),
+            Err(error) => (false, Seen::from(format!("{error:#}"))),
+        };
+        let scenario = name.to_owned();
+        Held { scenario, held, seen: seen.text, ms, figures: seen.figures }
+    }
+
+    fn dir(&self, name: &str) -> PathBuf {
+        self.payload.join("people").join(name)
+    }
+
+    fn bank(&self) -> PathBuf {
+        self.payload.join("bank")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.payload.join(name)
+    }
+
+    /// Starts somebody's device on an adapter, reached by nobody but over the air.
+    fn start(&mut self, name: &'static str, adapter: &str, more: &[&str]) -> Result<Node> {
+        let args = [&["--ble", adapter, "--reach", "none"], more].concat();
+        let node = self.start_plain(name, &args)?;
+        node.await_bluetooth()?;
+        Ok(node)
+    }
+
+    fn start_plain(&mut self, name: &'static str, args: &[&str]) -> Result<Node> {
+        self.started += 1;
+        let log = self.payload.join(format!("{name}-{}.log", self.started));
+        Node::start(&self.program("hundi"), name, self.dir(name), log, args)
+    }
+
+    /// Payer and payee on two adapters.
+    fn pair(&mut self, more: &[&str]) -> Result<(Node, Node)> {
+        let payee = self.start("ravi", "hci0", more)?;
+        let payer = self.start("asha", "hci1", more)?;
+        Ok((payer, payee))
+    }
+}
+
+/// What a crash, a new version or an impatient person does to BlueZ's daemon. `configuration` is
+/// its `main.conf`, if it is another one.
+fn restart_bluetoothd(configuration: Option<&str>) -> Result<()> {
+    daemon("kill")?;
+    if let Some(text) = configuration {
+        std::fs::write("/etc/bluetooth/main.conf", text).context("main.conf")?;
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    daemon("start")
+}
+
+fn daemon(what: &str) -> Result<()> {
+    let status = Command::new("bluetooth-daemon").arg(what).status();
+    ensure!(status.context("bluetooth-daemon")?.success(), "bluetooth-daemon {what}");
+    Ok(())
+}
+
+/// How often `what` stands in a log, so far.
+fn count(log: &Path, what: &str) -> usize {
+    std::fs::read_to_string(log).unwrap_or_default().matches(what).count()
+}

@@ -1,0 +1,133 @@
+//! The scenarios, in the order in which they are played. Each starts the devices that it needs and
+//! stops them; who is out of another's reach is simply off meanwhile.
+
+mod bank;
+mod cheat;
+mod cut;
+
+use super::node::Paid;
+use super::{Guest, Seen, restart_bluetoothd};
+use anyhow::{Result, ensure};
+use std::time::Duration;
+
+/// How a scenario is played.
+type Play = fn(&mut Guest) -> Result<Seen>;
+
+/// All of them, by name.
+pub(super) const ALL: &[(&str, Play)] = &[
+    ("pay-l2cap", |guest| pay(guest, &[])),
+    ("pay-gatt", |guest| pay(guest, &["--gatt-only"])),
+    ("refusal", refusal),
+    ("strangers-sync", strangers),
+    ("double-spend", cheat::double_spend),
+    ("payee-vanishes-first", |guest| cut::vanish(guest, cut::When::First)),
+    ("payee-vanishes-middle", |guest| cut::vanish(guest, cut::When::Middle)),
+    ("payee-vanishes-last", |guest| cut::vanish(guest, cut::When::Last)),
+    ("bluetoothd-killed", cut::daemon_killed),
+    ("eatt-off", |guest| eatt(guest, 1)),
+    ("eatt-on", |guest| eatt(guest, 3)),
+    ("times-l2cap", |guest| times(guest, "l2cap", &[])),
+    ("times-gatt", |guest| times(guest, "gatt", &["--gatt-only"])),
+    ("bank-settles", bank::settles),
+];
+
+/// By QR code: asked for, paid, received on both devices, with no network at all.
+fn pay(guest: &mut Guest, more: &[&str]) -> Result<Seen> {
+    let (payer, payee) = guest.pair(more)?;
+    let paid = payer.pay_received(&payee.request("12.50")?)?;
+    let row = payee.row(&paid.id)?;
+    ensure!(row.is_some_and(|row| row.state == "received"), "the payee does not have it");
+    guest.accepted.push(paid.id);
+    payer.stop()?;
+    payee.stop()?;
+    Ok(format!("received after {} ms", paid.took.as_millis()).into())
+}
+
+/// A request that somebody has answered already is refused to the next, signed. The first payer
+/// comes over the network, so that the session is still on the air for the second.
+fn refusal(guest: &mut Guest) -> Result<Seen> {
+    let payee = guest.start("ravi", "hci0", &[])?;
+    let first = guest.start_plain("asha", &["--reach", &payee.listens()?])?;
+    let reach = serde_json::json!({ "reach": [first.listens()?] });
+    payee.tell("/v1/reach", &reach)?;
+    let uri = payee.request("3.00")?;
+    let paid = first.pay_received(&uri)?;
+    guest.accepted.push(paid.id);
+    let second = guest.start("kiran", "hci1", &[])?;
+    let refused = second.pay(&uri, 60)?;
+    ensure!(refused.state == "refused", "the second payer got {}", refused.state);
+    for node in [first, second, payee] {
+        node.stop()?;
+    }
+    Ok(format!("refused after {} ms", refused.took.as_millis()).into())
+}
+
+/// Two who have never met: what one holds the other holds soon, and then they leave each other
+/// alone.
+fn strangers(guest: &mut Guest) -> Result<Seen> {
+    let one = guest.start("ravi", "hci0", &[])?;
+    let other = guest.start("mira", "hci1", &[])?;
+    let start = std::time::Instant::now();
+    ensure!(one.status()?["entries"] != other.status()?["entries"], "there is nothing to tell");
+    one.until("both hold the same", || Ok(one.digest()? == other.digest()?))?;
+    let took = start.elapsed();
+    let entries = other.status()?["entries"].clone();
+    one.stop()?;
+    other.stop()?;
+    Ok(format!("the same {entries} entries after {} ms", took.as_millis()).into())
+}
+
+/// With so many channels of BlueZ's attribute protocol: with several, notifications overtake each
+/// other.
+fn eatt(guest: &mut Guest, channels: u32) -> Result<Seen> {
+    restart_bluetoothd(Some(&format!("[GATT]\nChannels = {channels}\n")))?;
+    let (payer, payee) = guest.pair(&["--gatt-only"])?;
+    for _ in 0..3 {
+        let paid = payer.pay_received(&payee.request("1.00")?)?;
+        guest.accepted.push(paid.id);
+    }
+    payer.stop()?;
+    payee.stop()?;
+    Ok("three payments".to_owned().into())
+}
+
+/// Payments one right after the other, each with a session and a connection of its own.
+fn times(guest: &mut Guest, bearer: &str, more: &[&str]) -> Result<Seen> {
+    let (payer, payee) = guest.pair(more)?;
+    let mut took = Vec::new();
+    for _ in 0..guest.payments {
+        let Paid { id, took: one, .. } = payer.pay_received(&payee.request("1.00")?)?;
+        guest.accepted.push(id);
+        eprintln!("{bearer}: received after {} ms", one.as_millis());
+        took.push(one);
+    }
+    payer.stop()?;
+    payee.stop()?;
+    took.sort_unstable();
+    let mut seen = Seen::from(format!("{} payments", took.len()));
+    for (name, percent) in [("p50", 50), ("p95", 95)] {
+        let at = percentile(&took, percent);
+        seen.figures.insert(format!("{bearer}_{name}_ms"), at.as_secs_f64() * 1_000.0);
+    }
+    Ok(seen)
+}
+
+/// The value that so many percent do not exceed; of sorted values.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let sorted: Vec<Duration> = (1..=20).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&sorted, 50), Duration::from_millis(10));
+        assert_eq!(percentile(&sorted, 95), Duration::from_millis(19));
+        assert_eq!(percentile(&sorted[..1], 50), Duration::from_millis(1));
+        assert_eq!(percentile(&[], 50), Duration::ZERO);
+    }
+}
