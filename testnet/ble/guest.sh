@@ -206,7 +206,8 @@ driver() {
     strip -o "$W/driver/two_adapters" "$target/debug/examples/two_adapters"
     cat >"$W/driver/run" <<RUN
 #!/bin/sh
-HUNDI_DAEMON=bluetooth-daemon /payload/two_adapters $* 2>/tmp/driver.log
+export HUNDI_DAEMON=bluetooth-daemon HUNDI_PAYMENTS=${HUNDI_PAYMENTS:-5}
+/payload/two_adapters $* 2>/tmp/driver.log
 status=\$?
 [ \$status = 0 ] || tail -300 /tmp/driver.log /tmp/bluetoothd.log
 exit \$status

@@ -34,6 +34,7 @@ pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
         if let Some(shown) = order.shown {
             on_air = show(&adapter, &shown).await;
             refused = on_air.is_none();
+            tracing::debug!(adapter = adapter.name(), fast = shown.fast, refused, "advertising");
         }
         tokio::select! {
             changed = orders.changed() => if changed.is_err() { return },

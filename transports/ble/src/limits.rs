@@ -59,6 +59,10 @@ pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// How long BlueZ has to take the last value of a connection out of its socket.
 pub(crate) const LAST_VALUE: Duration = Duration::from_millis(100);
 
+/// How long the calls that take back what was registered with BlueZ have to leave when the driver
+/// stops. What does not leave goes with the connection to the bus.
+pub(crate) const FAREWELL: Duration = Duration::from_millis(100);
+
 /// How often the daemon and the adapter are asked whether they are still there: most changes are
 /// told, but not that the daemon was killed.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(2);

@@ -44,7 +44,8 @@ pub(crate) struct Owner {
     releases: JoinSet<()>,
     /// The devices of these.
     releasing: Vec<bluer::Address>,
-    /// An attempt that waits until its device is forgotten, which would end it.
+    /// An attempt that waits until an earlier connection with its device has ended and the device is
+    /// forgotten, which would end it.
     delayed: Option<(bluer::Address, Option<u16>)>,
     /// Inputs that follow from what was carried out.
     inputs: VecDeque<Input>,
@@ -257,9 +258,7 @@ impl Owner {
                 if let Some(station) = &self.station {
                     station.advertising.send_modify(|order| order.number = number);
                 }
-                if let Some((address, psm)) = self.delayed.take_if(|(of, _)| *of == address) {
-                    self.connect(address, psm);
-                }
+                self.connect_delayed();
             }
         }
     }
@@ -387,9 +386,16 @@ impl Owner {
         }
     }
 
+    /// Begins the attempt that has waited for the end of an earlier connection, if that has come.
+    fn connect_delayed(&mut self) {
+        if let Some((address, psm)) = self.delayed.take() {
+            self.connect(address, psm);
+        }
+    }
+
     /// Begins an attempt. Its answer is a note.
     fn connect(&mut self, address: bluer::Address, psm: Option<u16>) {
-        if self.releasing.contains(&address) {
+        if self.releasing.contains(&address) || self.is_ending(address) {
             self.delayed = Some((address, psm));
             return;
         }
@@ -399,6 +405,7 @@ impl Owner {
             return self.inputs.push_back(Input::ConnectFailed { address });
         };
         let (adapter, notes) = (station.adapter.clone(), self.notes.clone());
+        tracing::debug!(adapter = adapter.name(), %address, "connecting");
         let channels = self.config.channels;
         self.attempt = Some(Attempted { number, address });
         self.tasks.spawn(async move {
@@ -425,7 +432,7 @@ impl Owner {
         self.releases.spawn(async move {
             let releasing = client::release(&adapter, address, role == Role::Peripheral);
             match timeout(CALL_TIMEOUT, releasing).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => tracing::debug!(adapter = adapter.name(), %address, "forgotten"),
                 // Mostly: it is gone already.
                 Ok(Err(error)) => tracing::debug!(%address, %error, "not disconnected"),
                 Err(_) => tracing::debug!(%address, "not disconnected: BlueZ does not answer"),

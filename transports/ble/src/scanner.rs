@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bluer::{Adapter, AdapterEvent, DiscoveryFilter, DiscoveryTransport, ErrorKind, Session, Uuid};
+use bluer::{
+    Adapter, AdapterEvent, AddressType, DiscoveryFilter, DiscoveryTransport, ErrorKind, Session,
+    Uuid,
+};
 use futures::{Stream, StreamExt};
 use hundi_transports::ble::advertisement::{BEACON_BYTES, Beacon, SERVICE, Sighting};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -93,6 +96,7 @@ async fn listen_until(adapter: Adapter, notes: mpsc::Sender<Note>, stopped: ones
         Ok(Err(error)) => return tracing::debug!(%error, "no scan"),
         Err(_) => return tracing::debug!("no scan: BlueZ does not answer"),
     };
+    tracing::debug!(adapter = adapter.name(), "scanning");
     let seeing = see(&adapter, &mut seen, &notes);
     tokio::select! {
         () = seeing => {}
@@ -128,17 +132,28 @@ async fn look(
     address: bluer::Address,
 ) -> Result<Option<Sighting>, bluer::Error> {
     let device = adapter.device(address)?;
-    if device.rssi().await?.is_none() {
+    if device.rssi().await?.is_none() || is_passing(address, device.address_type().await?) {
         return Ok(None);
     }
     let data = device.service_data().await?.unwrap_or_default();
-    let uuids = device.uuids().await?.unwrap_or_default();
-    if is_remembered(&uuids) && !device.is_connected().await? && !device.is_paired().await? {
-        // Its next advertisement is news.
-        adapter.remove_device(address).await?;
-        return Ok(None);
+    let mut uuids = device.uuids().await?.unwrap_or_default();
+    if is_remembered(&uuids) {
+        if !device.is_connected().await? && !device.is_paired().await? {
+            // Its next advertisement is news.
+            adapter.remove_device(address).await?;
+            return Ok(None);
+        }
+        // They are not what it advertises: it would be taken for a node without a beacon.
+        uuids.clear();
     }
     Ok(Some(sighting(&data, &uuids)).filter(|seen| *seen != Sighting::default()))
+}
+
+/// Whether this is a random address that cannot be resolved (its highest two bits are 0). A kernel
+/// takes one for advertisements that cannot be connected to, and so for that of a peripheral whose
+/// connection has just ended, until it is put on the air anew.
+fn is_passing(address: bluer::Address, kind: AddressType) -> bool {
+    kind == AddressType::LeRandom && address.0[0] >> 6 == 0
 }
 
 /// Whether these are the services of a node that somebody was connected with, and not what it
@@ -180,6 +195,14 @@ mod tests {
         let found = HashSet::from([uuid(SERVICE), GENERIC_ACCESS]);
         assert!(is_remembered(&found));
         assert!(!is_remembered(&HashSet::from([GENERIC_ACCESS])), "not one of ours");
+    }
+
+    #[test]
+    fn an_address_for_what_cannot_be_connected_to_is_known_by_its_first_bits() {
+        let of = |first, kind| is_passing(bluer::Address([first, 1, 2, 3, 4, 5]), kind);
+        assert!(of(0x3b, AddressType::LeRandom));
+        assert!(!of(0x7b, AddressType::LeRandom) && !of(0xfb, AddressType::LeRandom));
+        assert!(!of(0x00, AddressType::LePublic));
     }
 
     #[test]

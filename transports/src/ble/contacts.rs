@@ -173,6 +173,13 @@ impl Contacts {
         contact.not_before_ms = now_ms + again_ms;
     }
 
+    /// A connection with it has ended that says nothing about when to connect again.
+    pub fn left(&mut self, address: Address) {
+        if let Some(contact) = self.known.get_mut(&address) {
+            contact.connected = false;
+        }
+    }
+
     /// Whether to connect to it, and the reason.
     pub fn judge(&self, now_ms: u64, own: &Own, address: Address) -> Verdict {
         let Some(contact) = self.known.get(&address) else {

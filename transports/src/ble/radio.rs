@@ -45,6 +45,8 @@ pub struct Radio {
     held: [u8; 32],
     /// What is on the air, and since when.
     advertised: Option<(Advertisement, u64)>,
+    /// What was on the air last, under the address of now.
+    shown: Option<Advertisement>,
     new_address: bool,
     invited: Option<(Session, LinkKey)>,
     search: Option<Search>,
@@ -72,6 +74,7 @@ impl Radio {
             rotate_at_ms: 0,
             held: [0; 32],
             advertised: None,
+            shown: None,
             new_address: true,
             invited: None,
             search: None,
@@ -178,7 +181,7 @@ impl Radio {
             Input::Hold(held) => self.held = held,
             Input::Invite(invited) => self.invited = invited,
             Input::Pay { session, first, until_ms } => {
-                self.search = Some(Search::new(session, first, until_ms));
+                self.begin_search(now_ms, Search::new(session, first, until_ms));
             }
             Input::StopPaying => self.search = None,
             Input::Pause(link) | Input::Resume(link) => {
@@ -240,6 +243,7 @@ impl Radio {
             }
             // The payer has given up meanwhile.
             (Role::Central, None) if pays => {
+                self.contacts.left(address);
                 return outputs.push(Output::Disconnect { connection: id });
             }
             (Role::Central, _) => {
@@ -254,10 +258,13 @@ impl Radio {
         let same = beacon.is_some_and(|beacon| {
             !pays && beacon.fingerprint == fingerprint(&self.held, beacon.id)
         });
-        if (full && role == Role::Peripheral) || same {
+        let turned_away = full && role == Role::Peripheral || self.is_in_the_way(role, pays);
+        if turned_away || same {
             outputs.push(Output::Disconnect { connection: id });
-            if role == Role::Central {
-                self.contacts.finished(now_ms, address);
+            match role {
+                Role::Central if same => self.contacts.finished(now_ms, address),
+                Role::Central => self.contacts.left(address),
+                Role::Peripheral => {}
             }
             return;
         }
@@ -268,6 +275,7 @@ impl Radio {
     fn connect_failed(&mut self, now_ms: u64, address: Address) {
         match self.connecting.take_if(|(asked, _)| *asked == address) {
             Some((_, true)) => {
+                self.contacts.left(address);
                 if let Some(search) = &mut self.search {
                     search.failed(now_ms);
                 }
@@ -358,6 +366,9 @@ impl Radio {
                 (connection.id, connection.greeting) = (Some(link), greeting);
                 if let Some(address) = greeting.and_then(|id| self.contacts.of_id(id)) {
                     // A central may come from another address than it advertises under.
+                    if connection.role == Role::Central {
+                        self.contacts.left(connection.address);
+                    }
                     connection.address = address;
                     self.contacts.connected(now_ms, address);
                 }
@@ -386,6 +397,7 @@ impl Radio {
                 connection.id = None;
                 match (role, pays) {
                     (Role::Central, true) => {
+                        self.contacts.left(address);
                         if let Some(search) = &mut self.search {
                             search.failed(now_ms);
                         }

@@ -80,6 +80,20 @@ fn a_connection_from_the_payee_is_not_the_one_that_was_asked_for() {
     assert_eq!(first.map(|bytes| bytes[2]), Some(0x11), "it pays: {outputs:?}");
 }
 
+/// Also when nothing was on the air for a while in between.
+#[test]
+fn a_session_has_another_address_than_the_beacon_before_it() {
+    let mut radio = radio();
+    let key = LinkKey::from_bytes([77; 32]);
+    let session = Session { uuid: [5; 16], key: key.public(), psm: None };
+    let pay = Input::Pay { session, first: vec![3; 200], until_ms: 60_000 };
+    assert!(radio.handle(1, pay).contains(&Output::StopAdvertising));
+    let shown = radio.handle(2, Input::Invite(Some((session, key))));
+    let bytes = Advertisement::Payee([5; 16]).encode();
+    let advertise = Output::Advertise { bytes, new_address: true, fast: true };
+    assert!(shown.contains(&advertise), "{shown:?}");
+}
+
 /// A payer is told in time even if its adapter never comes, or goes while it looks.
 #[test]
 fn without_an_adapter_a_payment_is_given_up_in_time() {

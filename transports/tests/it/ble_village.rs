@@ -121,6 +121,24 @@ fn a_payment_goes_by_the_hint_of_a_request() {
     assert!(!seen.contains(&Output::NoAnswer));
 }
 
+/// A system may not show what a connected device advertises, and any of them may be the payee.
+#[test]
+fn a_payer_finds_the_payee_that_it_has_a_link_of_the_mesh_with() {
+    for (payee, payer) in [(0, 1), (1, 0)] {
+        let mut ether = village(&[1, 2], Air::default());
+        assert_eq!(ups(&history(&mut ether, payer, 2_000)).len(), 1, "they differ");
+        let (session, key) = invite();
+        ether.handle(payee, Input::Invite(Some((session, key))));
+        ether.handle(payer, Input::Pay { session, first: vec![16; 900], until_ms: 7_000 });
+        assert_eq!(ether.advertised(payer), None, "nobody comes between");
+        let seen = history(&mut ether, payee, 7_000);
+        let found = |event: &Output| matches!(event, Output::First { .. });
+        assert_eq!(seen.iter().filter(|event| found(event)).count(), 1, "{seen:?}");
+        ether.handle(payer, Input::StopPaying);
+        assert!(ether.advertised(payer).is_some(), "it takes part again");
+    }
+}
+
 #[test]
 fn a_payee_that_is_not_there_is_reported_in_time() {
     let mut ether = village(&[1, 1], Air::default());

@@ -1,7 +1,8 @@
 //! A village of radios in virtual time, for tests: what a driver and the air would do.
 //!
 //! It is as unkind as real stacks are: values are lost silently, a notification goes to every
-//! central that is connected, a peripheral is seen by nobody once somebody has connected to it.
+//! central that is connected, a peripheral is seen by nobody once somebody has connected to it, and
+//! nobody sees what one that it is connected with advertises.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -358,6 +359,9 @@ impl Ether {
             Happening::Sight { scanner } if self.stations[scanner].scans => {
                 let place = self.stations[scanner].place;
                 for at in (0..self.stations.len()).filter(|at| *at != scanner) {
+                    if self.are_connected(scanner, at) {
+                        continue;
+                    }
                     let station = &self.stations[at];
                     let Some(bytes) =
                         station.advertises.as_ref().filter(|_| station.place == place)
@@ -391,6 +395,11 @@ impl Ether {
                 }
             }
         }
+    }
+
+    fn are_connected(&self, one: usize, other: usize) -> bool {
+        let of = |pair: &Pair| (pair.central, pair.peripheral);
+        self.pairs.values().any(|pair| [(one, other), (other, one)].contains(&of(pair)))
     }
 
     fn arrive(&mut self, to: usize, connection: ConnectionId, bytes: Vec<u8>) {

@@ -79,12 +79,12 @@ impl Node {
     }
 
     /// Waits for a message, which no end of a link may come before.
-    pub(crate) async fn message(&mut self) -> anyhow::Result<Vec<u8>> {
+    pub(crate) async fn message(&mut self) -> anyhow::Result<(LinkId, Vec<u8>)> {
         let counts = |event: &Event| {
             matches!(event, Event::Link(LinkEvent::Message { .. } | LinkEvent::Down { .. }))
         };
         match self.until("a message", counts).await? {
-            Event::Link(LinkEvent::Message { bytes, .. }) => Ok(bytes),
+            Event::Link(LinkEvent::Message { link, bytes }) => Ok((link, bytes)),
             other => bail!("{other:?} before a message"),
         }
     }

@@ -35,8 +35,8 @@ const RECEIPT_BYTES: usize = 300;
 const MESSAGES: usize = 50;
 const MESSAGE_BYTES: usize = 4_000;
 
-/// Payments of one scenario.
-const PAYMENTS: usize = 5;
+/// Payments of one scenario, unless `HUNDI_PAYMENTS` says how many.
+const PAYMENTS: u8 = 5;
 
 /// What a scenario runs on.
 pub(crate) struct Setup {
@@ -127,7 +127,7 @@ async fn exchange(
         anyhow::Ok(())
     });
     for number in 0..MESSAGES {
-        ensure!(to.message().await? == message(number), "message {number} is another one");
+        ensure!(to.message().await?.1 == message(number), "message {number} is another one");
     }
     sending.await??;
     let ms = began.elapsed().as_millis().max(1);
@@ -141,15 +141,35 @@ fn message(number: usize) -> Vec<u8> {
     (0..MESSAGE_BYTES).map(|at| (at * 31 + number) as u8).collect()
 }
 
-/// Payments from a cold start each: the payee shows a new session, the payer looks for it.
+/// Payments from a cold start each, one right after the other: the payee shows a new session, the
+/// payer looks for it, and both let go of the link.
 async fn payments(setup: &Setup, way: Way) -> anyhow::Result<Value> {
+    let count = match std::env::var("HUNDI_PAYMENTS") {
+        Ok(count) => count.parse().context("HUNDI_PAYMENTS takes a number up to 255")?,
+        Err(_) => PAYMENTS,
+    };
     let [mut payee, mut payer] = pair(setup, way != Way::Gatt, [7, 7]).await?;
-    let mut all = Vec::new();
-    for number in 0..PAYMENTS {
-        all.push(pay(setup, &mut payee, &mut payer, number as u8, way).await?);
+    let mut receipts_ms = Vec::new();
+    for number in 0..count {
+        let paid = pay(setup, &mut payee, &mut payer, number, way).await;
+        let paid = paid.with_context(|| format!("payment {number}"))?;
+        println!("{}", json!({ "payment": number, "figures": paid.figures }));
+        receipts_ms.push(paid.receipt_ms);
     }
     stop(payee, payer).await;
-    Ok(json!({ "payments": all }))
+    receipts_ms.sort_unstable();
+    let at =
+        |percent: usize| receipts_ms.get((receipts_ms.len() * percent).div_ceil(100).max(1) - 1);
+    Ok(json!({
+        "payments": count, "receipt_ms_p50": at(50), "receipt_ms_p95": at(95),
+        "receipt_ms_max": at(100),
+    }))
+}
+
+/// What a payment took.
+struct Paid {
+    receipt_ms: u128,
+    figures: Value,
 }
 
 /// One payment: the offer is what the payer sent, the receipt what the payee answered.
@@ -159,14 +179,14 @@ async fn pay(
     payer: &mut Node,
     number: u8,
     way: Way,
-) -> anyhow::Result<Value> {
+) -> anyhow::Result<Paid> {
     let key = LinkKey::from_bytes([number + 1; 32]);
     let psm = payee.psm.filter(|_| way == Way::Hint);
     ensure!(way != Way::Hint || psm.is_some(), "the payee has no channel");
-    let session = Session { uuid: [0xa0 + number; 16], key: key.public(), psm };
+    // Like no other's, of the driver's either.
+    let session = Session { uuid: [number ^ 0xa0; 16], key: key.public(), psm };
     let (offer, receipt) = (vec![number; OFFER_BYTES], vec![number; RECEIPT_BYTES]);
-    let count = |node: &Node| setup.watcher.of(&node.adapter).values;
-    let before = (count(payer), count(payee));
+    let before = [setup.watcher.of(&payer.adapter), setup.watcher.of(&payee.adapter)];
     payee.handle.invite(Some((session, key))).await?;
     let began = Instant::now();
     payer.handle.pay(session, offer.clone(), 60_000).await?;
@@ -174,24 +194,34 @@ async fn pay(
     let offer_ms = began.elapsed().as_millis();
     ensure!(heard == offer, "the offer is another one");
     payee.handle.send(link, receipt.clone()).await?;
-    ensure!(payer.message().await? == receipt, "the receipt is another one");
+    let (paid, answer) = payer.message().await?;
+    ensure!(answer == receipt, "the receipt is another one");
     let receipt_ms = began.elapsed().as_millis();
-    let (writes, answers) = (count(payer) - before.0, count(payee) - before.1);
-    payee.handle.close(link).await;
+    let [there, back] = [&payer, &payee].map(|node| setup.watcher.of(&node.adapter));
+    // Either end may be the one that lets go.
+    if number.is_multiple_of(2) {
+        payer.handle.close(paid).await;
+    } else {
+        payee.handle.close(link).await;
+    }
     payer.down().await?;
     payee.down().await?;
     payee.handle.invite(None).await?;
-    Ok(json!({
-        "offer_ms": offer_ms, "receipt_ms": receipt_ms,
-        "payer_values": writes, "payee_values": answers,
-    }))
+    let figures = json!({
+        "offer_ms": offer_ms, "receipt_ms": receipt_ms, "over_ms": began.elapsed().as_millis(),
+        "writes": there.values - before[0].values, "bytes_there": there.bytes - before[0].bytes,
+        "notifications": back.values - before[1].values,
+        "bytes_back": back.bytes - before[1].bytes,
+    });
+    Ok(Paid { receipt_ms, figures })
 }
 
 /// An adapter is switched off in the middle of a link, and on again; a payment follows.
 async fn power(setup: &Setup) -> anyhow::Result<Value> {
     let [mut left, mut right] = pair(setup, false, [1, 2]).await?;
     let links = tokio::join!(left.up(), right.up());
-    (links.0?, links.1?);
+    links.0?;
+    links.1?;
     let adapter = bluer::Session::new().await?.adapter(&setup.adapters[1])?;
     adapter.set_powered(false).await.context("the adapter is not switched off")?;
     let why = right.off_and_down().await?;
@@ -201,7 +231,7 @@ async fn power(setup: &Setup) -> anyhow::Result<Value> {
     left.handle.hold([2; 32]).await?;
     let payment = pay(setup, &mut left, &mut right, 10, Way::Gatt).await?;
     stop(left, right).await;
-    Ok(json!({ "off": why, "other_end": end, "payment": payment }))
+    Ok(json!({ "off": why, "other_end": end, "payment": payment.figures }))
 }
 
 /// Bluetoothd is killed in the middle of a link, and started again; a payment follows.
@@ -209,7 +239,8 @@ async fn daemon(setup: &Setup) -> anyhow::Result<Value> {
     let command = setup.daemon.as_deref().context("HUNDI_DAEMON is not given")?;
     let [mut left, mut right] = pair(setup, false, [1, 2]).await?;
     let links = tokio::join!(left.up(), right.up());
-    (links.0?, links.1?);
+    links.0?;
+    links.1?;
     order(command, "kill").await?;
     let began = Instant::now();
     let why = tokio::join!(left.off_and_down(), right.off_and_down());
@@ -218,12 +249,15 @@ async fn daemon(setup: &Setup) -> anyhow::Result<Value> {
     order(command, "start").await?;
     let began = Instant::now();
     let back = tokio::join!(left.on(), right.on());
-    (back.0?, back.1?);
+    back.0?;
+    back.1?;
     let back_ms = began.elapsed().as_millis();
     left.handle.hold([2; 32]).await?;
     let payment = pay(setup, &mut left, &mut right, 20, Way::Gatt).await?;
     stop(left, right).await;
-    Ok(json!({ "off": why, "noticed_ms": noticed_ms, "back_ms": back_ms, "payment": payment }))
+    Ok(
+        json!({ "off": why, "noticed_ms": noticed_ms, "back_ms": back_ms, "payment": payment.figures }),
+    )
 }
 
 async fn order(command: &str, what: &str) -> anyhow::Result<()> {

@@ -15,6 +15,8 @@ use tracing::{Event, Metadata, Subscriber};
 pub(crate) struct Counts {
     /// Values handed to BlueZ: writes, notifications, units of a channel.
     pub(crate) values: u64,
+    /// Bytes of these.
+    pub(crate) bytes: u64,
     /// Sightings of devices that are ours or somebody's.
     pub(crate) seen: u64,
 }
@@ -57,7 +59,10 @@ impl Subscriber for Listener {
         let mut all = self.watcher.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let counts = all.entry(fields.adapter).or_default();
         match fields.message.as_str() {
-            "value" => counts.values += 1,
+            "value" => {
+                counts.values += 1;
+                counts.bytes += fields.bytes;
+            }
             "seen" => counts.seen += 1,
             _ => {}
         }
@@ -80,6 +85,7 @@ impl Subscriber for Listener {
 struct Fields {
     adapter: String,
     message: String,
+    bytes: u64,
     rest: String,
 }
 
@@ -89,6 +95,13 @@ impl Visit for Fields {
             "adapter" => value.clone_into(&mut self.adapter),
             name => self.rest.push_str(&format!(" {name}={value}")),
         }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "bytes" {
+            self.bytes = value;
+        }
+        self.record_debug(field, &value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

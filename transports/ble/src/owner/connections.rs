@@ -96,7 +96,7 @@ impl Owner {
         self.inputs.push_back(Input::Received { connection, bytes });
     }
 
-    fn is_ending(&self, address: bluer::Address) -> bool {
+    pub(super) fn is_ending(&self, address: bluer::Address) -> bool {
         let ending = |open: &Open| matches!(open.carrier, Carrier::Ending);
         self.connections.values().any(|open| open.address == address && ending(open))
     }
@@ -144,6 +144,7 @@ impl Owner {
             let role = if by_us { Role::Central } else { open.role };
             self.release(open.address, role);
             self.inputs.push_back(Input::Disconnected { connection });
+            self.connect_delayed();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ble::advertisement::Advertisement;
 use crate::ble::contacts::Own;
-use crate::ble::radio::{Output, Radio};
+use crate::ble::radio::{Output, Radio, Role};
 use crate::ble::scan::{Step, Want};
 
 impl Radio {
@@ -45,31 +45,30 @@ impl Radio {
 
     fn plan_advertising(&mut self, now_ms: u64, outputs: &mut Vec<Output>) {
         let kept = usize::from(self.invited.is_none());
-        if self.occupied() + kept >= self.config.connections_max {
+        let full = self.occupied() + kept >= self.config.connections_max;
+        // Who would connect would be turned away.
+        if full || self.is_in_the_way(Role::Peripheral, false) {
             if self.advertised.take().is_some() {
                 outputs.push(Output::StopAdvertising);
             }
             return;
         }
         let wanted = self.advertisement();
+        // A session and a beacon under one address would tie the two together.
+        let is_session = |shown| matches!(shown, Advertisement::Payee(_));
+        let ties = |shown| shown != wanted && (is_session(shown) || is_session(wanted));
+        self.new_address |= self.shown.is_some_and(ties);
         match self.advertised {
             Some((shown, _)) if shown == wanted && !self.new_address => return,
             Some((Advertisement::Mesh(_), since_ms))
-                if matches!(wanted, Advertisement::Mesh(_))
-                    && !self.new_address
-                    && now_ms < since_ms + self.config.advertise_ms =>
+                if !self.new_address && now_ms < since_ms + self.config.advertise_ms =>
             {
                 return;
             }
-            // A session and a beacon under one address would tie the two together.
-            Some((Advertisement::Payee(shown), _)) => {
-                self.new_address |= wanted != Advertisement::Payee(shown);
-            }
-            Some(_) => self.new_address |= self.invited.is_some(),
-            None => {}
+            _ => {}
         }
         let new_address = core::mem::take(&mut self.new_address);
-        self.advertised = Some((wanted, now_ms));
+        (self.advertised, self.shown) = (Some((wanted, now_ms)), Some(wanted));
         let fast = self.invited.is_some();
         outputs.push(Output::Advertise { bytes: wanted.encode(), new_address, fast });
     }
@@ -99,6 +98,8 @@ impl Radio {
         if let Some(search) = &mut self.search {
             if let Some(address) = search.found(now_ms) {
                 let psm = search.session.psm;
+                // Once it has answered it is a node of the mesh again, and no second connection is made.
+                self.contacts.connected(now_ms, address);
                 self.connecting = Some((address, true));
                 outputs.push(Output::Connect { address, psm });
             }

@@ -4,6 +4,7 @@ use crate::ble::advertisement::Sighting;
 use crate::ble::contacts::Address;
 use crate::ble::hint::Session;
 use crate::ble::link::Callee;
+use crate::ble::radio::{Radio, Role};
 
 /// How long after a failure the payee is tried again. Somebody waits, so it is short; a stack wants
 /// some moment to clean up.
@@ -44,5 +45,29 @@ impl Search {
     /// way however often it comes.
     pub(super) fn callee(&self) -> Callee {
         Callee::Payee { session: self.session, first: self.first.clone() }
+    }
+}
+
+/// A search has the radio to itself: BlueZ does not show what a connected device advertises, and any
+/// device of the mesh may be the payee's. A node that shows a session itself keeps those who have
+/// connected to it: they may be its payers.
+impl Radio {
+    /// Whether a connection keeps this node from finding its payee.
+    pub(super) fn is_in_the_way(&self, role: Role, pays: bool) -> bool {
+        self.search.is_some() && !pays && (role == Role::Central || self.invited.is_none())
+    }
+
+    /// Looks for a payee from now on.
+    pub(super) fn begin_search(&mut self, now_ms: u64, search: Search) {
+        self.search = Some(search);
+        let keeps_centrals = self.invited.is_some();
+        for connection in self.connections.values_mut() {
+            if connection.role == Role::Peripheral && keeps_centrals {
+                continue;
+            }
+            // What an earlier payee still says is no answer of this one's.
+            (connection.pays, connection.paused) = (false, false);
+            connection.link.close(now_ms);
+        }
     }
 }

@@ -31,7 +31,8 @@ pub(crate) struct Asked {
     pub(crate) discoveries: Vec<String>,
     /// How often one was started.
     pub(crate) starts: usize,
-    pub(crate) connects: usize,
+    /// The paths of the devices that were connected to.
+    pub(crate) connects: Vec<String>,
     pub(crate) disconnects: usize,
     pub(crate) removed: usize,
     /// What the INFO of remote devices holds.
@@ -56,7 +57,7 @@ struct Remote {
 
 /// A remote device.
 struct Device {
-    session: [u8; 16],
+    uuids: Vec<String>,
     connected: bool,
     asked: Arc<Mutex<Asked>>,
 }
@@ -71,8 +72,13 @@ fn sender(context: &Context) -> String {
     context.message().sender().map(|name| name.to_string()).unwrap_or_default()
 }
 
-fn device_path(number: u8) -> String {
-    format!("{ADAPTER}/dev_00_00_00_00_00_{number:02X}")
+/// A static random address, if `first` has its two highest bits set.
+fn path_of(first: u8, number: u8) -> String {
+    format!("{ADAPTER}/dev_{first:02X}_00_00_00_00_{number:02X}")
+}
+
+pub(crate) fn device_path(number: u8) -> String {
+    path_of(0xc0, number)
 }
 
 type Shared = Arc<Mutex<Asked>>;
@@ -158,10 +164,24 @@ impl Bluez {
     /// A device comes into reach: it advertises this session, or has connected to this end. Its
     /// service is there, too.
     pub(crate) fn appear(&self, number: u8, session: [u8; 16], connected: bool) {
+        self.insert(device_path(number), vec![text(session)], connected);
+    }
+
+    /// The device that a peripheral is seen as which cannot be connected to.
+    pub(crate) fn appear_in_passing(&self, number: u8, session: [u8; 16]) {
+        self.insert(path_of(0x3b, number), vec![text(session)], false);
+    }
+
+    /// A node that is connected, and of which the daemon tells the services that were found.
+    pub(crate) fn appear_with_services(&self, number: u8) {
+        let generic_access = "00001800-0000-1000-8000-00805f9b34fb".to_owned();
+        self.insert(device_path(number), vec![generic_access, text(SERVICE)], true);
+    }
+
+    fn insert(&self, path: String, uuids: Vec<String>, connected: bool) {
         let mut objects = self.objects.lock().unwrap();
         let device = objects.register("org.bluez.Device1", device);
-        let of = Device { session, connected, asked: self.asked.clone() };
-        let path = device_path(number);
+        let of = Device { uuids, connected, asked: self.asked.clone() };
         objects.insert(path.clone(), &[device], of);
         let service = objects.register("org.bluez.GattService1", |b: &mut IfaceBuilder<()>| {
             b.property("UUID").get(|_, ()| Ok(text(SERVICE)));
@@ -313,13 +333,13 @@ fn device(b: &mut IfaceBuilder<Device>) {
     b.property("AddressType").get(|_, _| Ok("random".to_owned()));
     b.property("Paired").get(|_, _| Ok(false));
     b.property("RSSI").get(|_, _| Ok(-40_i16));
-    b.property("UUIDs").get(|_, device| Ok(vec![text(device.session)]));
+    b.property("UUIDs").get(|_, device| Ok(device.uuids.clone()));
     b.property("ServiceData").get(|_, _| Ok(PropMap::new()));
     b.property("Connected").get(|_, device| Ok(device.connected));
     b.property("ServicesResolved").get(|_, device| Ok(device.connected));
-    b.method("Connect", (), (), |_, device, ()| {
+    b.method("Connect", (), (), |context, device, ()| {
         device.connected = true;
-        device.asked.lock().unwrap().connects += 1;
+        device.asked.lock().unwrap().connects.push(context.path().to_string());
         Ok(())
     });
     b.method("Disconnect", (), (), |_, device, ()| {
