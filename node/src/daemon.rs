@@ -19,6 +19,7 @@ use hundi_ledger::id::Hash;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::replica::Shelf;
 use hundi_ledger::request::PaymentRequest;
+use hundi_transport_ble as ble;
 use hundi_transport_libp2p as libp2p;
 use hundi_transports::ble::hint;
 use links::Transports;
@@ -75,9 +76,9 @@ pub enum StartError {
     /// The network side does not start.
     #[error(transparent)]
     Transport(#[from] libp2p::StartError),
-    /// The system gives no randomness for Bluetooth.
-    #[error("the system gives no randomness")]
-    NoRandomness,
+    /// Bluetooth does not start, whatever its adapter does.
+    #[error("Bluetooth does not start: {0}")]
+    Bluetooth(#[from] ble::StartError),
 }
 
 /// Why a daemon that ran has ended of itself.
@@ -144,8 +145,7 @@ impl Daemon {
         transport.reach = config.reach;
         let (transport, events) = libp2p::start(transport).await?;
         let started = config.bluetooth.map(|wanted| bluetooth::start(tag.as_bytes(), wanted));
-        let started = started.transpose().map_err(|_| StartError::NoRandomness)?;
-        let (bluetooth, air, tasks) = match started {
+        let (bluetooth, air, tasks) = match started.transpose()? {
             Some((handle, events, tasks)) => (Some(handle), Some(events), Some(tasks)),
             None => (None, None, None),
         };

@@ -105,7 +105,7 @@ pub(super) struct Tasks {
 pub(super) fn start(
     network: &[u8],
     wanted: Bluetooth,
-) -> Result<(ble::Handle, ble::Events, Tasks), getrandom::Error> {
+) -> Result<(ble::Handle, ble::Events, Tasks), ble::StartError> {
     let mut config = ble::Config::new(network);
     (config.adapter, config.channels) = (wanted.adapter, !wanted.gatt_only);
     let (handle, events) = ble::start(config)?;
