@@ -10,10 +10,13 @@
 #   guest.sh foreign [SCENARIO]...    a central on another stack pays the driver (testnet/ble/foreign)
 #   guest.sh foreign-test             what of that central needs no radio
 #
-# DIR may also hold main.conf (BlueZ's), btvirt.args and bluetoothd.args. Inside, `bluetooth-daemon
-# kill|start` is there for whoever wants to see what a lost daemon does.
+# DIR may also hold main.conf (BlueZ's), btvirt.args and bluetoothd.args; and radio: `bumble N` for N
+# controllers that hold several connections each (foreign/radio.py), which need what `foreign` lays
+# into its payload. Inside, `bluetooth-daemon kill|start` is there for whoever wants to see what a
+# lost daemon does.
 # Environment: HUNDI_GUEST_DIR, where the image is kept (default: ble-guest in Cargo's target
-# directory); HUNDI_GUEST_ACCEL (tcg); HUNDI_GUEST_CPUS (2); HUNDI_GUEST_MB (512).
+# directory); HUNDI_GUEST_ACCEL (tcg); HUNDI_GUEST_CPUS (2); HUNDI_GUEST_MB (512);
+# HUNDI_GUEST_RADIO (`bumble N`: that radio for `foreign`, and a crowd of N - 1).
 # Exit status besides: 3 something is missing, named; 96 the guest never said how it ended; 97 the
 # emulator failed; 124 time was up.
 set -euo pipefail
@@ -230,6 +233,12 @@ add_python() {
         [ -e "$W/root/$L/$name" ] || cp -L "$(in_tree "$W/python-tree" "$L/$name")" "$W/python/lib/"
     done
     # Emulated, compiling takes longer than all the rest.
+    cat >"$W/python/python" <<'PYTHON'
+#!/bin/sh
+export PYTHONHOME=/payload/python PYTHONPATH=/payload/python/site LD_LIBRARY_PATH=/payload/python/lib
+exec /payload/python/python3 -B "$@"
+PYTHON
+    chmod +x "$W/python/python"
     guest_python -m compileall -q --invalidation-mode unchecked-hash "$W/python/lib" "$W/python/site"
     echo "$built" >"$W/python/ready"
 }
@@ -253,12 +262,12 @@ foreign() {
     cp -r "$W/python" "$W/foreign/"
     cp -r "$here/foreign" "$W/foreign/foreign"
     cp "$top/docs/vectors/payments.json" "$W/foreign/"
+    [ -z "${HUNDI_GUEST_RADIO:-}" ] || echo "$HUNDI_GUEST_RADIO" >"$W/foreign/radio"
     cat >"$W/foreign/run" <<RUN
 #!/bin/sh
-export PYTHONHOME=/payload/python PYTHONPATH=/payload/python/site LD_LIBRARY_PATH=/payload/python/lib
-/payload/python/python3 -B /payload/foreign/scenarios.py $* 2>/tmp/foreign.log
+/payload/python/python /payload/foreign/scenarios.py $* 2>/tmp/foreign.log
 status=\$?
-[ \$status = 0 ] || tail -300 /tmp/foreign.log /tmp/bluetoothd.log
+[ \$status = 0 ] || tail -300 /tmp/foreign.log /tmp/radio.log /tmp/bluetoothd.log
 exit \$status
 RUN
     chmod +x "$W/foreign/run"

@@ -82,6 +82,8 @@ class Central:
         except (core.BaseBumbleError, asyncio.CancelledError, TimeoutError) as error:
             for connection in list(self.device.connections.values()):
                 await end(connection)
+            # Bumble never forgets a channel that was asked for on a connection that is gone.
+            self.device.l2cap_channel_manager.le_coc_requests.clear()
             raise Lost(f"no connection: {type(error).__name__} {error}") from error
 
     async def open_bearer(self, address, bearer, psm):

@@ -9,7 +9,7 @@ import secrets
 
 from central import CHANNEL, GATT, Lost, fresh_keys, now_ms
 from link import Link
-from payer import exchange
+from payer import exchange, say
 from wire import IK, WINDOW, Ack, Fragment, Hint
 
 # Ten seconds are what a stranger has; whoever waits for the end gives an emulated machine more.
@@ -228,8 +228,9 @@ async def hundred_connections(target):
     """One after the other, each ended as soon as it has said a hello."""
     began = now_ms()
     slowest = 0
-    for _ in range(CONNECTIONS):
+    for number in range(CONNECTIONS):
         start = now_ms()
+        say(f"connection {number}")
         bearer = await target.connect()
         await bearer.send(Fragment(0, True, bytes([IK]) + secrets.token_bytes(2)).write())
         await bearer.close()

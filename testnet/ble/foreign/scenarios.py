@@ -62,15 +62,15 @@ class Payee:
         return False
 
 
-async def open_central():
+async def open_central(adapter=OURS):
     """The daemon takes every adapter that comes back, so it may have to be asked twice."""
     for _ in range(20):
-        subprocess.run(["hciconfig", OURS, "down"], check=True)
+        subprocess.run(["hciconfig", adapter, "down"], check=True)
         try:
-            return await Central.open(f"hci-socket:{OURS[3:]}")
+            return await Central.open(f"hci-socket:{adapter[3:]}")
         except OSError:
             await asyncio.sleep(0.5)
-    raise OSError(f"{OURS} is always taken")
+    raise OSError(f"{adapter} is always taken")
 
 
 def answer_to(offer):
@@ -93,8 +93,8 @@ async def program_pays(payee, offer, bearer):
     return paid_for(json.loads(printed), offer)
 
 
-async def honest_payment(central, payee, offer):
-    paid = await pay(central, NETWORK.encode(), payee.hint, offer, GATT, WITHIN_S)
+async def honest_payment(central, payee, offer, bearer=GATT):
+    paid = await pay(central, NETWORK.encode(), payee.hint, offer, bearer, WITHIN_S)
     return paid_for(paid, offer)
 
 
@@ -115,13 +115,55 @@ async def attack(which, payee, offer):
     return {**figures, "honest_payment_ms": honest["answered_ms"]}
 
 
+def other_adapters():
+    """All but the payee's, in order."""
+    names = (path.name for path in pathlib.Path("/sys/class/bluetooth").iterdir())
+    return sorted(name for name in names if name != PAYEE and ":" not in name)
+
+
+async def crowd(payee, offer):
+    """All the other adapters pay at once, each something else, over one bearer after the other."""
+    adapters = other_adapters()
+    check(len(adapters) > 1, f"no crowd: only {', '.join(adapters)}")
+    centrals = [await open_central(adapter) for adapter in adapters]
+    offers = [offer[:-1] + bytes([number]) for number in range(len(centrals))]
+    figures = {}
+    try:
+        for bearer in (GATT, CHANNEL):
+            payments = (
+                honest_payment(central, payee, offer, bearer)
+                for central, offer in zip(centrals, offers)
+            )
+            figures[bearer] = await asyncio.gather(*payments)
+        figures["together"] = await together(payee, centrals)
+    finally:
+        for central in centrals:
+            await central.close()
+    return figures
+
+
+async def together(payee, centrals):
+    """How many hold a connection at the same time."""
+    bearers = []
+    for central in centrals:
+        address = await central.find(payee.hint.session, WITHIN_S)
+        bearers.append(await central.connect(address, GATT))
+    held = sum(not bearer.gone for bearer in bearers)
+    for bearer in bearers:
+        await bearer.close()
+    check(held == len(centrals), f"{held} of {len(centrals)} are connected at the same time")
+    return held
+
+
 PAYMENTS = {"gatt": GATT, "l2cap_hint": CHANNEL, "l2cap_info": CHANNEL_OF_INFO}
-NAMES = [*(f"payment_{name}" for name in PAYMENTS), *hostile.ATTACKS]
+NAMES = [*(f"payment_{name}" for name in PAYMENTS), "crowd", *hostile.ATTACKS]
 
 
 async def run(name, payee, offer):
     if name in hostile.ATTACKS:
         return await attack(hostile.ATTACKS[name], payee, offer)
+    if name == "crowd":
+        return await crowd(payee, offer)
     return await program_pays(payee, offer, PAYMENTS[name.removeprefix("payment_")])
 
 
@@ -133,7 +175,9 @@ async def main(wanted):
     OFFER_FILE.write_bytes(offer)
     payee = await Payee.start()
     failed = 0
-    for name in wanted or NAMES:
+    # btvirt has no crowd: its controllers hold one connection each.
+    possible = [name for name in NAMES if name != "crowd" or len(other_adapters()) > 1]
+    for name in wanted or possible:
         began = time.monotonic()
         try:
             line = {"held": True, "figures": await run(name, payee, offer)}
