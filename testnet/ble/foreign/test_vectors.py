@@ -1,6 +1,7 @@
 """Without a radio: the vectors of docs/ble.md, then what no vector holds: air that loses, doubles and
 reorders. Run from anywhere: `python3 -m unittest discover -s testnet/ble/foreign`."""
 
+import base64
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import unittest
 
 import wire
 from link import Link
+from payer import read_link
 from stream import Receiver, Sender
 from wire import Hint, Refused
 
@@ -65,6 +67,27 @@ class Bytes(unittest.TestCase):
             told = (unhex(fields["network"]), fields["hints"])
             for uri in (vector["uri"], vector["uri"].lower(), f" {vector['uri']}\n"):
                 self.assertEqual(wire.read_request(uri), told, vector["name"])
+
+    def test_refused_requests(self):
+        for vector in vectors("payments")["refused_requests"]:
+            with self.assertRaises(Refused, msg=vector):
+                wire.read_request(vector["uri"])
+
+    def test_a_request_says_network_and_hint(self):
+        vector = vectors("payments")["requests"][1]
+        hint = BLE["hints"][1]["text"]
+        hints = ["/ip4/192.168.1.7/tcp/4001", "ble:damaged", hint]
+        request = unhex(vector["bytes"])
+        self.assertTrue(request.endswith(b"\0\0"))  # no hints
+        request = request[:-2] + len(hints).to_bytes(2, "little")
+        request += b"".join(bytes([len(text)]) + text.encode() for text in hints)
+        content = request + wire.derive_key("hundi v1 payment request", request)[:4]
+        uri = "HUNDI:" + base64.b32encode(content).decode().rstrip("=")
+        self.assertEqual(read_link(uri, None), (b"d7bc7662db4d747d", Hint.read(hint)))
+        with self.assertRaises(Refused):
+            read_link(vector["uri"], None)
+        with self.assertRaises(Refused):
+            read_link(hint, None)
 
     def test_fragments(self):
         for vector in BLE["fragments"]:
