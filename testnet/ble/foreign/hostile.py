@@ -15,7 +15,7 @@ from wire import IK, WINDOW, Ack, Fragment, Hint
 # Ten seconds are what a stranger has; whoever waits for the end gives an emulated machine more.
 ENDED_S = 60
 CONNECTIONS = 100
-ATTEMPTS = 5
+ATTEMPTS = 2
 RESET = Fragment(reset=True).write()
 
 
