@@ -7,11 +7,16 @@
 #   guest.sh run DIR [SECONDS]        run DIR/run inside, as root, with DIR as /payload; its exit
 #                                     status (0-100) is this one's
 #   guest.sh driver [SCENARIO]...     build and run the driver's scenarios (transports/ble/examples)
+#   guest.sh foreign [SCENARIO]...    a central on another stack pays the driver (testnet/ble/foreign)
+#   guest.sh foreign-test             what of that central needs no radio
 #
-# DIR may also hold main.conf (BlueZ's), btvirt.args and bluetoothd.args. Inside, `bluetooth-daemon
-# kill|start` is there for whoever wants to see what a lost daemon does.
+# DIR may also hold main.conf (BlueZ's), btvirt.args and bluetoothd.args; and radio: `bumble N` for N
+# controllers that hold several connections each (foreign/radio.py), which need what `foreign` lays
+# into its payload. Inside, `bluetooth-daemon kill|start` is there for whoever wants to see what a
+# lost daemon does.
 # Environment: HUNDI_GUEST_DIR, where the image is kept (default: ble-guest in Cargo's target
-# directory); HUNDI_GUEST_ACCEL (tcg); HUNDI_GUEST_CPUS (2); HUNDI_GUEST_MB (512).
+# directory); HUNDI_GUEST_ACCEL (tcg); HUNDI_GUEST_CPUS (2); HUNDI_GUEST_MB (512);
+# HUNDI_GUEST_RADIO (`bumble N`: that radio for `foreign`, and a crowd of N - 1).
 # Exit status besides: 3 something is missing, named; 96 the guest never said how it ended; 97 the
 # emulator failed; 124 time was up.
 set -euo pipefail
@@ -199,6 +204,76 @@ run() {
     exit 96
 }
 
+# The foreign central's Python and its packages, for the guest; both are tried on this machine, from
+# where they are.
+add_python() {
+    prepare
+    local built name deb version
+    built=$(sha256sum "$here/guest.sh" "$here/foreign/requirements.txt" | sha256sum)
+    [ "$(cat "$W/python/ready" 2>/dev/null)" != "$built" ] || return 0
+    python3 -m pip --version >/dev/null 2>&1 || lacks "pip for python3" "install the package python3-pip"
+    fetch "$W/empty.status" "$W/python-packages" python3-minimal libpython3-stdlib
+    rm -rf "$W/python" "$W/python-tree"
+    mkdir -p "$W/python/lib" "$W/python/wheels" "$W/python/site"
+    for deb in "$W"/python-packages/*.deb; do dpkg-deb -x "$deb" "$W/python-tree"; done
+    cp -r "$W"/python-tree/usr/lib/python3.* "$W/python/lib/"
+    cp "$(echo "$W"/python-tree/usr/bin/python3.*)" "$W/python/python3"
+    version=$(guest_python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    python3 -m pip download -q --disable-pip-version-check --require-hashes --no-deps \
+        --only-binary=:all: --python-version "$version" --platform manylinux2014_x86_64 \
+        --platform manylinux_2_28_x86_64 -d "$W/python/wheels" -r "$here/foreign/requirements.txt" >&2 ||
+        lacks "one of the packages in foreign/requirements.txt" "pip has said why"
+    for name in "$W"/python/wheels/*.whl; do
+        guest_python -m zipfile -e "$name" "$W/python/site"
+    done
+    rm -r "$W/python/wheels"
+    # Of Python's own modules one; others whose libraries are not there cannot be imported.
+    for name in $(needed "$W/python/python3" "$W"/python/lib/python3.*/lib-dynload/_ctypes.* \
+        $(find "$W/python/site" -name '*.so')); do
+        [ -e "$W/root/$L/$name" ] || cp -L "$(in_tree "$W/python-tree" "$L/$name")" "$W/python/lib/"
+    done
+    # Emulated, compiling takes longer than all the rest.
+    cat >"$W/python/python" <<'PYTHON'
+#!/bin/sh
+export PYTHONHOME=/payload/python PYTHONPATH=/payload/python/site LD_LIBRARY_PATH=/payload/python/lib
+exec /payload/python/python3 -B "$@"
+PYTHON
+    chmod +x "$W/python/python"
+    guest_python -m compileall -q --invalidation-mode unchecked-hash "$W/python/lib" "$W/python/site"
+    echo "$built" >"$W/python/ready"
+}
+
+guest_python() {
+    LD_LIBRARY_PATH=$W/python/lib:$W/root/$L PYTHONHOME=$W/python PYTHONPATH=$W/python/site \
+        "$W/python/python3" "$@"
+}
+
+foreign_test() {
+    add_python
+    PYTHONDONTWRITEBYTECODE=1 guest_python -m unittest discover -s "$here/foreign"
+}
+
+foreign() {
+    add_python
+    cargo build --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example payee
+    rm -rf "$W/foreign"
+    mkdir -p "$W/foreign"
+    strip -o "$W/foreign/payee" "$target/debug/examples/payee"
+    cp -r "$W/python" "$W/foreign/"
+    cp -r "$here/foreign" "$W/foreign/foreign"
+    cp "$top/docs/vectors/payments.json" "$W/foreign/"
+    [ -z "${HUNDI_GUEST_RADIO:-}" ] || echo "$HUNDI_GUEST_RADIO" >"$W/foreign/radio"
+    cat >"$W/foreign/run" <<RUN
+#!/bin/sh
+/payload/python/python /payload/foreign/scenarios.py $* 2>/tmp/foreign.log
+status=\$?
+[ \$status = 0 ] || tail -300 /tmp/foreign.log /tmp/radio.log /tmp/bluetoothd.log
+exit \$status
+RUN
+    chmod +x "$W/foreign/run"
+    run "$W/foreign" "${HUNDI_GUEST_SECONDS:-600}"
+}
+
 driver() {
     check_tools
     cargo build --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example two_adapters
@@ -217,7 +292,8 @@ RUN
 }
 
 case ${1:-} in
-prepare | run | driver) "$@" ;;
+prepare | run | driver | foreign) "$@" ;;
+foreign-test) foreign_test ;;
 *)
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2
     exit 2

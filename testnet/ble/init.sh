@@ -23,10 +23,11 @@ esac
 SCRIPT
 chmod +x /bin/bluetooth-daemon
 
-# Waits until a command succeeds, at most ten seconds.
+# Waits until a command succeeds, at most so many seconds.
 await() {
-    tries=0
-    until "$@" >/dev/null 2>&1 || [ $tries = 100 ]; do
+    tries=$(($1 * -10))
+    shift
+    until "$@" >/dev/null 2>&1 || [ $tries = 0 ]; do
         sleep 0.1
         tries=$((tries + 1))
     done
@@ -34,11 +35,18 @@ await() {
 
 mkdir -p /run/dbus
 dbus-daemon --system --nopidfile --fork
-btvirt $(cat /payload/btvirt.args 2>/dev/null || echo -L -l2) >/tmp/btvirt.log 2>&1 &
-await test -e /sys/class/bluetooth/hci1
+last=1
+case $(cat /payload/radio 2>/dev/null) in
+"bumble "*)
+    last=$(($(cut -d' ' -f2 /payload/radio) - 1))
+    /payload/python/python /payload/foreign/radio.py $((last + 1)) >/tmp/radio.log 2>&1 &
+    ;;
+*) btvirt $(cat /payload/btvirt.args 2>/dev/null || echo -L -l2) >/tmp/btvirt.log 2>&1 & ;;
+esac
+await 30 test -e /sys/class/bluetooth/hci$last
 [ ! -f /payload/main.conf ] || cp /payload/main.conf /etc/bluetooth/main.conf
 bluetooth-daemon start
-await dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci1 \
+await 10 dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci$last \
     org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address
 echo "GUEST-UP $(cut -d' ' -f1 /proc/uptime)"
 /payload/run
