@@ -8,6 +8,7 @@
 #                                     status (0-100) is this one's
 #   guest.sh driver [SCENARIO]...     build and run the driver's scenarios (transports/ble/examples)
 #   guest.sh foreign [SCENARIO]...    a central on another stack pays the driver (testnet/ble/foreign)
+#   guest.sh pack-foreign DIR         puts that central and a payee of the driver into DIR
 #   guest.sh foreign-test             what of that central needs no radio
 #
 # DIR may also hold main.conf (BlueZ's), btvirt.args and bluetoothd.args; and radio: `bumble N` for N
@@ -253,15 +254,21 @@ foreign_test() {
     PYTHONDONTWRITEBYTECODE=1 guest_python -m unittest discover -s "$here/foreign"
 }
 
-foreign() {
+pack_foreign() { # directory
+    local into
+    into=$(realpath "$1")
     add_python
-    cargo build --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example payee
+    cargo build -q --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example payee
+    strip -o "$into/payee" "$target/debug/examples/payee"
+    cp -r "$W/python" "$into/"
+    cp -r "$here/foreign" "$into/foreign"
+    cp "$top/docs/vectors/payments.json" "$into/"
+}
+
+foreign() {
     rm -rf "$W/foreign"
     mkdir -p "$W/foreign"
-    strip -o "$W/foreign/payee" "$target/debug/examples/payee"
-    cp -r "$W/python" "$W/foreign/"
-    cp -r "$here/foreign" "$W/foreign/foreign"
-    cp "$top/docs/vectors/payments.json" "$W/foreign/"
+    pack_foreign "$W/foreign"
     [ -z "${HUNDI_GUEST_RADIO:-}" ] || echo "$HUNDI_GUEST_RADIO" >"$W/foreign/radio"
     cat >"$W/foreign/run" <<RUN
 #!/bin/sh
@@ -294,6 +301,7 @@ RUN
 case ${1:-} in
 prepare | run | driver | foreign) "$@" ;;
 foreign-test) foreign_test ;;
+pack-foreign) pack_foreign "$2" ;;
 *)
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2
     exit 2

@@ -92,14 +92,13 @@ pub fn run(options: &Options) -> Result<Report, BleError> {
 
 /// Runs the guest and reads what it says. Its console is kept beside the payload.
 fn play(payload: &Path, progress: &Progress, report: &mut Report) -> Result<(), BleError> {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("ble/guest.sh");
     let console_file = payload.with_extension("console");
     let mut console = std::fs::File::create(&console_file).context("the guest's console")?;
     let mut command = Command::new("bash");
-    command.arg(&rig).arg("run").arg(payload).arg(GUEST_S.to_string());
+    command.arg(rig()).arg("run").arg(payload).arg(GUEST_S.to_string());
     command.env("HUNDI_GUEST_MB", pack::GUEST_MB.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", rig.display()))?;
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", rig().display()))?;
     let stdout = child.stdout.take().context("the guest's console")?;
     for line in BufReader::new(stdout).lines() {
         check_interrupted()?;
@@ -122,6 +121,11 @@ fn play(payload: &Path, progress: &Progress, report: &mut Report) -> Result<(), 
             .push(Held::broken("the guest runs to its end", format!("{status}\n{tail}")));
     }
     Ok(())
+}
+
+/// The script that has the machine.
+fn rig() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ble/guest.sh")
 }
 
 /// The end of what a guest said.

@@ -44,6 +44,8 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     for (name, program) in programs.into_iter().chain([("hundi-testnet", &own)]) {
         strip(program, &payload.join(name))?;
     }
+    let packed = Command::new("bash").arg(super::rig()).arg("pack-foreign").arg(&payload).status();
+    ensure!(packed.context("bash is missing")?.success(), "no foreign central: see above");
     let only = play.only.join(" ");
     let run = format!(
         "#!/bin/sh\n\

@@ -4,6 +4,7 @@
 mod bank;
 mod cheat;
 mod cut;
+mod foreign;
 
 use super::node::Paid;
 use super::{Guest, Seen, restart_bluetoothd};
@@ -24,6 +25,9 @@ pub(super) const ALL: &[(&str, Play)] = &[
     ("payee-vanishes-middle", |guest| cut::vanish(guest, cut::When::Middle)),
     ("payee-vanishes-last", |guest| cut::vanish(guest, cut::When::Last)),
     ("bluetoothd-killed", cut::daemon_killed),
+    ("foreign-gatt", |guest| foreign::pays(guest, "gatt")),
+    ("foreign-l2cap", |guest| foreign::pays(guest, "l2cap")),
+    ("hostile", foreign::attacks),
     ("eatt-off", |guest| eatt(guest, 1)),
     ("eatt-on", |guest| eatt(guest, 3)),
     ("times-l2cap", |guest| times(guest, "l2cap", &[])),
@@ -53,7 +57,7 @@ fn refusal(guest: &mut Guest) -> Result<Seen> {
     let uri = payee.request("3.00")?;
     let paid = first.pay_received(&uri)?;
     guest.accepted.push(paid.id);
-    let second = guest.start("kiran", "hci1", &[])?;
+    let second = guest.start("sita", "hci1", &[])?;
     let refused = second.pay(&uri, 60)?;
     ensure!(refused.state == "refused", "the second payer got {}", refused.state);
     for node in [first, second, payee] {
