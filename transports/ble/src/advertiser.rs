@@ -7,7 +7,9 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::address::uuid;
-use crate::limits::{CALL_TIMEOUT, FAST_INTERVAL, REFUSED_WAIT, SLOW_INTERVAL};
+use crate::limits::{
+    CALL_TIMEOUT, FAST_INTERVAL, REFUSED_WAIT, SLOW_INTERVAL, WITHDRAWAL_ENDS, WITHDRAWN_WITHIN,
+};
 
 /// What to advertise; the number makes a repeated order another one, because a connection takes the
 /// advertisement off the air.
@@ -28,8 +30,9 @@ pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
     let mut on_air = None;
     loop {
         let order = orders.borrow_and_update().clone();
-        // BlueZ needs one of few places for each: the old one goes first.
-        drop(on_air.take());
+        if let Some(old) = on_air.take() {
+            withdraw(&adapter, old).await;
+        }
         let mut refused = false;
         if let Some(shown) = order.shown {
             on_air = show(&adapter, &shown).await;
@@ -41,6 +44,23 @@ pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
             () = sleep(REFUSED_WAIT), if refused => {}
         }
     }
+}
+
+/// Takes it off the air, and waits until BlueZ has: it has few places, and it numbers them. When a
+/// connection ends, the kernel goes on with the number that was on the air when it began; if that is
+/// another one by then, nobody can connect to what it sends.
+async fn withdraw(adapter: &Adapter, old: AdvertisementHandle) {
+    let places = || timeout(CALL_TIMEOUT, adapter.active_advertising_instances());
+    let before = places().await;
+    drop(old);
+    let Ok(Ok(before)) = before else { return };
+    let withdrawn = async {
+        while matches!(places().await, Ok(Ok(now)) if now >= before && now > 0) {
+            sleep(WITHDRAWAL_ENDS).await;
+        }
+    };
+    // Another program may have taken a place meanwhile.
+    let _ = timeout(WITHDRAWN_WITHIN, withdrawn).await;
 }
 
 /// Puts it on the air; without intervals where BlueZ takes none.

@@ -53,6 +53,10 @@ pub(crate) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(4);
 /// longer hangs.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a stopping driver waits for devices to be disconnected and forgotten. BlueZ lets two
+/// seconds pass before it disconnects one.
+pub(crate) const RELEASED_WITHIN: Duration = Duration::from_secs(4);
+
 /// How long what was handed over before a connection is ended may take to leave.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
@@ -76,6 +80,12 @@ pub(crate) const RETRY_MS_MAX: u64 = 4_000;
 
 /// How long a discovery that was dropped is given to end before it is asked again whether it has.
 pub(crate) const DISCOVERY_ENDS: Duration = Duration::from_millis(10);
+
+/// The same for an advertisement that was taken back.
+pub(crate) const WITHDRAWAL_ENDS: Duration = Duration::from_millis(5);
+
+/// How long the next advertisement waits for that at most. BlueZ takes milliseconds, if it is asked.
+pub(crate) const WITHDRAWN_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long a scan or an advertisement that BlueZ refused is left alone.
 pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(1);

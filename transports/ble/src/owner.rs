@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::AdapterError;
 use crate::event::Event;
 use crate::handle::{Command, Windows};
-use crate::limits::{CALL_TIMEOUT, LINGER, MESSAGES_WINDOW};
+use crate::limits::{CALL_TIMEOUT, LINGER, MESSAGES_WINDOW, RELEASED_WITHIN};
 use crate::note::{Attempt, Note};
 use crate::owner::connections::{Attempted, Open};
 use crate::station::Station;
@@ -157,7 +157,8 @@ impl Owner {
         left.into_iter().for_each(|address| self.release(address, Role::Central));
         let mut releases = core::mem::take(&mut self.releases);
         // A daemon that hangs is not waited for.
-        let _ = timeout(LINGER, async { while releases.join_next().await.is_some() {} }).await;
+        let _ =
+            timeout(RELEASED_WITHIN, async { while releases.join_next().await.is_some() {} }).await;
         self.inputs.extend(self.links.keys().copied().map(Input::Resume));
         self.inputs.push_back(Input::Powered(false));
         self.settle();
@@ -333,8 +334,9 @@ impl Owner {
             }
             Output::StopAdvertising => self.advertise(None),
             // BlueZ listens as fast as it can, always.
-            Output::Scan { .. } => self.scan(true),
-            Output::StopScan => self.scan(false),
+            Output::Scan { fast: true } => self.scan(Some(scanner::For::Payee)),
+            Output::Scan { fast: false } => self.scan(Some(scanner::For::Mesh)),
+            Output::StopScan => self.scan(None),
             Output::Connect { address, psm } => self.connect(address::to_bluez(address), psm),
             Output::Write { connection, bytes } | Output::Notify { connection, bytes } => {
                 self.transmit(connection, bytes);
@@ -379,7 +381,7 @@ impl Owner {
         }
     }
 
-    fn scan(&mut self, listen: bool) {
+    fn scan(&mut self, listen: Option<scanner::For>) {
         let number = self.number();
         if let Some(station) = &self.station {
             station.scanning.send_replace(scanner::Order { number, listen });

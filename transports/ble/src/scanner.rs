@@ -18,11 +18,20 @@ use crate::note::Note;
 /// A service that every device has and none advertises.
 const GENERIC_ACCESS: Uuid = Uuid::from_u128(0x00001800_0000_1000_8000_00805f9b34fb);
 
+/// Whom to listen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Nodes of the mesh.
+    Mesh,
+    /// A payee, for whom somebody waits.
+    Payee,
+}
+
 /// Whether to listen; the number makes a repeated order another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) number: u64,
-    pub(crate) listen: bool,
+    pub(crate) listen: Option<For>,
 }
 
 pub(crate) async fn run(
@@ -33,13 +42,13 @@ pub(crate) async fn run(
     let mut own = renewed(&adapter).await;
     loop {
         let order = *orders.borrow_and_update();
-        if order.listen {
+        if let Some(whom) = order.listen {
             tokio::select! {
                 changed = orders.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
-                () = listen(&own, &notes) => {}
+                () = listen(&own, whom, &notes) => {}
             }
             own = renewed(&adapter).await;
             // It has ended by itself. The radio orders the next one.
@@ -66,18 +75,23 @@ async fn renewed(adapter: &Adapter) -> Adapter {
 }
 
 /// Listens until BlueZ ends it; dropped, it stops.
-async fn listen(adapter: &Adapter, notes: &mpsc::Sender<Note>) {
+async fn listen(adapter: &Adapter, whom: For, notes: &mpsc::Sender<Note>) {
     let (stop, stopped) = oneshot::channel();
     // A start must not be given up halfway: BlueZ would listen for ever, and refuse every other
     // start of ours as already in progress.
-    let listening = tokio::spawn(listen_until(adapter.clone(), notes.clone(), stopped));
+    let listening = tokio::spawn(listen_until(adapter.clone(), whom, notes.clone(), stopped));
     if let Err(error) = listening.await {
         tracing::debug!(%error, "the scan has failed");
     }
     drop(stop);
 }
 
-async fn listen_until(adapter: Adapter, notes: mpsc::Sender<Note>, stopped: oneshot::Receiver<()>) {
+async fn listen_until(
+    adapter: Adapter,
+    whom: For,
+    notes: mpsc::Sender<Note>,
+    stopped: oneshot::Receiver<()>,
+) {
     // By UUID BlueZ would leave out nodes of the mesh, whose service is only in their service data.
     let transport = DiscoveryTransport::Le;
     let filter = DiscoveryFilter { transport, duplicate_data: true, ..Default::default() };
@@ -97,7 +111,7 @@ async fn listen_until(adapter: Adapter, notes: mpsc::Sender<Note>, stopped: ones
         Err(_) => return tracing::debug!("no scan: BlueZ does not answer"),
     };
     tracing::debug!(adapter = adapter.name(), "scanning");
-    let seeing = see(&adapter, &mut seen, &notes);
+    let seeing = see(&adapter, whom, &mut seen, &notes);
     tokio::select! {
         () = seeing => {}
         // Nobody ever says so: it is dropped.
@@ -107,12 +121,13 @@ async fn listen_until(adapter: Adapter, notes: mpsc::Sender<Note>, stopped: ones
 
 async fn see(
     adapter: &Adapter,
+    whom: For,
     seen: &mut (impl Stream<Item = AdapterEvent> + Unpin),
     notes: &mpsc::Sender<Note>,
 ) {
     while let Some(event) = seen.next().await {
         let AdapterEvent::DeviceAdded(address) = event else { continue };
-        let sighting = match timeout(CALL_TIMEOUT, look(adapter, address)).await {
+        let sighting = match timeout(CALL_TIMEOUT, look(adapter, whom, address)).await {
             Ok(Ok(Some(sighting))) => sighting,
             // Gone again, or only remembered from earlier.
             Ok(_) => continue,
@@ -129,6 +144,7 @@ async fn see(
 /// What a device advertises, if it is in reach.
 async fn look(
     adapter: &Adapter,
+    whom: For,
     address: bluer::Address,
 ) -> Result<Option<Sighting>, bluer::Error> {
     let device = adapter.device(address)?;
@@ -137,8 +153,9 @@ async fn look(
     }
     let data = device.service_data().await?.unwrap_or_default();
     let mut uuids = device.uuids().await?.unwrap_or_default();
-    if is_remembered(&uuids) {
-        if !device.is_connected().await? && !device.is_paired().await? {
+    if is_remembered(whom, &uuids) {
+        let used = device.is_connected().await? || device.is_paired().await?;
+        if !used && !device.is_trusted().await? {
             // Its next advertisement is news.
             adapter.remove_device(address).await?;
             return Ok(None);
@@ -158,9 +175,10 @@ fn is_passing(address: bluer::Address, kind: AddressType) -> bool {
 
 /// Whether these are the services of a node that somebody was connected with, and not what it
 /// advertises: BlueZ does not tell of a device both, and would hide the session of a payee that was
-/// once a peer.
-fn is_remembered(uuids: &HashSet<Uuid>) -> bool {
-    uuids.contains(&uuid(SERVICE)) && uuids.contains(&GENERIC_ACCESS)
+/// once a peer. A payee may have been one whose service was gone again: while somebody waits, every
+/// device that somebody was connected with may be it.
+fn is_remembered(whom: For, uuids: &HashSet<Uuid>) -> bool {
+    uuids.contains(&GENERIC_ACCESS) && (whom == For::Payee || uuids.contains(&uuid(SERVICE)))
 }
 
 /// What BlueZ's fields of an advertisement say to a radio.
@@ -191,10 +209,11 @@ mod tests {
     #[test]
     fn services_found_by_a_connection_are_told_from_advertised_ones() {
         let advertised = HashSet::from([uuid(SERVICE)]);
-        assert!(!is_remembered(&advertised), "a node whose system has no service data");
-        let found = HashSet::from([uuid(SERVICE), GENERIC_ACCESS]);
-        assert!(is_remembered(&found));
-        assert!(!is_remembered(&HashSet::from([GENERIC_ACCESS])), "not one of ours");
+        let whom = [For::Mesh, For::Payee];
+        let of = |uuids: &HashSet<Uuid>| whom.map(|whom| is_remembered(whom, uuids));
+        assert_eq!(of(&advertised), [false, false], "a node whose system has no service data");
+        assert_eq!(of(&HashSet::from([uuid(SERVICE), GENERIC_ACCESS])), [true, true]);
+        assert_eq!(of(&HashSet::from([GENERIC_ACCESS])), [false, true], "perhaps one of ours");
     }
 
     #[test]

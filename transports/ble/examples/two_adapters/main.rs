@@ -6,7 +6,9 @@
 //! `HUNDI_ADAPTERS` (`hci0,hci1`); `HUNDI_DAEMON` is a command that takes `kill` and `start`, for
 //! the scenario that kills bluetoothd; `HUNDI_PAYMENTS` is how many payments a scenario makes.
 
+mod hostile;
 mod node;
+mod puppet;
 mod scenarios;
 mod watcher;
 
@@ -16,7 +18,7 @@ use std::time::Instant;
 use scenarios::Setup;
 use serde_json::json;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let watcher = watcher::install()?;
     let adapters = std::env::var("HUNDI_ADAPTERS").unwrap_or_else(|_| "hci0,hci1".to_owned());

@@ -9,10 +9,10 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// How long anything may take: an emulated machine is slow, and a wait of the mesh is 24 s.
-const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 /// The network of all nodes here.
-const NETWORK: &[u8] = b"two adapters";
+pub(crate) const NETWORK: &[u8] = b"two adapters";
 
 /// A driver on one adapter.
 pub(crate) struct Node {
@@ -20,6 +20,8 @@ pub(crate) struct Node {
     pub(crate) handle: Handle,
     /// The number of its channel, while the adapter is there.
     pub(crate) psm: Option<u16>,
+    /// Links that came up.
+    pub(crate) ups: usize,
     events: Events,
     started: Instant,
 }
@@ -33,7 +35,7 @@ impl Node {
         let (handle, events) = start(config)?;
         handle.hold([held; 32]).await?;
         let started = Instant::now();
-        let mut node = Node { adapter, handle, psm: None, events, started };
+        let mut node = Node { adapter, handle, psm: None, ups: 0, events, started };
         node.on().await?;
         Ok(node)
     }
@@ -116,8 +118,10 @@ impl Node {
             loop {
                 let event = self.events.next().await.context("the driver has stopped")?;
                 self.tell(&event);
-                if let Event::On { psm, .. } = &event {
-                    self.psm = *psm;
+                match &event {
+                    Event::On { psm, .. } => self.psm = *psm,
+                    Event::Link(LinkEvent::Up(_)) => self.ups += 1,
+                    _ => {}
                 }
                 if is_it(&event) {
                     return Ok(event);

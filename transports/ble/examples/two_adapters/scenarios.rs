@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::sleep;
 
+use crate::hostile;
 use crate::node::Node;
 use crate::watcher::Watcher;
 
 /// All scenarios, in order.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 12] = [
     "seen",
     "strangers_gatt",
     "payment_gatt",
@@ -23,13 +24,17 @@ pub(crate) const NAMES: [&str; 8] = [
     "payment_l2cap_hint",
     "power",
     "daemon",
+    "linked_payment",
+    "hostile",
+    "vanish",
+    "vanish_daemon",
 ];
 
 /// An offer of the size that `docs/ble.md` counts for a payee that knows nothing.
-const OFFER_BYTES: usize = 1_496;
+pub(crate) const OFFER_BYTES: usize = 1_496;
 
 /// A receipt's size, about.
-const RECEIPT_BYTES: usize = 300;
+pub(crate) const RECEIPT_BYTES: usize = 300;
 
 /// What each side sends to a stranger, in messages.
 const MESSAGES: usize = 50;
@@ -56,6 +61,10 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> anyhow::Result<Value> {
         "payment_l2cap_hint" => payments(setup, Way::Hint).await,
         "power" => power(setup).await,
         "daemon" => daemon(setup).await,
+        "linked_payment" => linked_payment(setup).await,
+        "hostile" => hostile::central(setup).await,
+        "vanish" => hostile::vanish(setup, false).await,
+        "vanish_daemon" => hostile::vanish(setup, true).await,
         _ => unreachable!("main knows the names"),
     }
 }
@@ -190,12 +199,22 @@ async fn pay(
     payee.handle.invite(Some((session, key))).await?;
     let began = Instant::now();
     payer.handle.pay(session, offer.clone(), 60_000).await?;
-    let (link, heard) = payee.offer().await?;
-    let offer_ms = began.elapsed().as_millis();
-    ensure!(heard == offer, "the offer is another one");
-    payee.handle.send(link, receipt.clone()).await?;
-    let (paid, answer) = payer.message().await?;
+    let mut offers = Vec::new();
+    // The payer offers again what was not answered, and the payee answers again.
+    let answering = async {
+        loop {
+            let (link, heard) = payee.offer().await?;
+            offers.push((link, began.elapsed().as_millis()));
+            ensure!(heard == offer, "the offer is another one");
+            payee.handle.send(link, receipt.clone()).await?;
+        }
+    };
+    let (paid, answer) = tokio::select! {
+        failed = answering => return failed,
+        answer = payer.message() => answer?,
+    };
     ensure!(answer == receipt, "the receipt is another one");
+    let (link, offer_ms) = *offers.last().context("a receipt without an offer")?;
     let receipt_ms = began.elapsed().as_millis();
     let [there, back] = [&payer, &payee].map(|node| setup.watcher.of(&node.adapter));
     // Either end may be the one that lets go.
@@ -208,12 +227,35 @@ async fn pay(
     payee.down().await?;
     payee.handle.invite(None).await?;
     let figures = json!({
-        "offer_ms": offer_ms, "receipt_ms": receipt_ms, "over_ms": began.elapsed().as_millis(),
+        "offers": offers.len(), "offer_ms": offer_ms, "receipt_ms": receipt_ms, "over_ms": began.elapsed().as_millis(),
         "writes": there.values - before[0].values, "bytes_there": there.bytes - before[0].bytes,
         "notifications": back.values - before[1].values,
         "bytes_back": back.bytes - before[1].bytes,
     });
     Ok(Paid { receipt_ms, figures })
+}
+
+/// Two nodes that have a link of the mesh pay each other: BlueZ shows the payer nothing of what a
+/// device that it is connected with advertises.
+async fn linked_payment(setup: &Setup) -> anyhow::Result<Value> {
+    let [mut left, mut right] = pair(setup, false, [1, 2]).await?;
+    let links = tokio::join!(left.up(), right.up());
+    links.0?;
+    links.1?;
+    let key = LinkKey::from_bytes([30; 32]);
+    let session = Session { uuid: [30; 16], key: key.public(), psm: None };
+    left.handle.invite(Some((session, key))).await?;
+    let began = Instant::now();
+    right.handle.pay(session, vec![30; OFFER_BYTES], 60_000).await?;
+    // The payer lets go of the mesh.
+    let ends = tokio::join!(left.down(), right.down());
+    let ends = [ends.0?.to_string(), ends.1?.to_string()];
+    let (link, _) = left.offer().await?;
+    left.handle.send(link, vec![30; RECEIPT_BYTES]).await?;
+    right.message().await?;
+    let receipt_ms = began.elapsed().as_millis();
+    stop(left, right).await;
+    Ok(json!({ "mesh_link_ends": ends, "receipt_ms": receipt_ms }))
 }
 
 /// An adapter is switched off in the middle of a link, and on again; a payment follows.
@@ -260,7 +302,7 @@ async fn daemon(setup: &Setup) -> anyhow::Result<Value> {
     )
 }
 
-async fn order(command: &str, what: &str) -> anyhow::Result<()> {
+pub(crate) async fn order(command: &str, what: &str) -> anyhow::Result<()> {
     let status = Command::new(command).arg(what).status().await?;
     ensure!(status.success(), "{command} {what}: {status}");
     Ok(())

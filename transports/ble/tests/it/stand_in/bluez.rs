@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     /// The programs' names on the bus, and the paths, of what is registered.
     pub(crate) applications: Vec<(String, String)>,
     pub(crate) advertisements: Vec<(String, String)>,
+    /// How many of these there were at once.
+    pub(crate) advertisements_max: usize,
     /// The programs that have started a discovery and not stopped it.
     pub(crate) discoveries: Vec<String>,
     /// How often one was started.
@@ -136,6 +138,9 @@ impl Bluez {
         let advertising = "org.bluez.LEAdvertisingManager1";
         let advertising = objects.register(advertising, |b: &mut IfaceBuilder<Shared>| {
             register(b, "Advertisement", |asked| &mut asked.advertisements);
+            b.property("ActiveInstances").get(|_, asked| {
+                Ok(u8::try_from(asked.lock().unwrap().advertisements.len()).unwrap())
+            });
         });
         objects.insert(ADAPTER, &[adapter, gatt, advertising], self.asked.clone());
     }
@@ -297,7 +302,10 @@ fn register(
     type Options = (dbus::Path<'static>, PropMap);
     let (register, unregister) = (format!("Register{what}"), format!("Unregister{what}"));
     b.method(register, ("path", "options"), (), move |context, asked, (path, _): Options| {
-        list(&mut asked.lock().unwrap()).push((sender(context), path.to_string()));
+        let mut asked = asked.lock().unwrap();
+        list(&mut asked).push((sender(context), path.to_string()));
+        let advertisements = asked.advertisements.len();
+        asked.advertisements_max = asked.advertisements_max.max(advertisements);
         Ok(())
     });
     b.method(unregister, ("path",), (), move |_, asked, (path,): (dbus::Path<'static>,)| {
@@ -332,6 +340,7 @@ fn adapter(b: &mut IfaceBuilder<Shared>) {
 fn device(b: &mut IfaceBuilder<Device>) {
     b.property("AddressType").get(|_, _| Ok("random".to_owned()));
     b.property("Paired").get(|_, _| Ok(false));
+    b.property("Trusted").get(|_, _| Ok(false));
     b.property("RSSI").get(|_, _| Ok(-40_i16));
     b.property("UUIDs").get(|_, device| Ok(device.uuids.clone()));
     b.property("ServiceData").get(|_, _| Ok(PropMap::new()));

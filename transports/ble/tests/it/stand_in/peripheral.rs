@@ -175,3 +175,32 @@ fn strangers_and_a_payer_share_one_service() {
         while next(&mut events).await.is_some() {}
     });
 }
+
+/// BlueZ numbers advertisements, and an earlier one must have gone for the next to have its number.
+#[test]
+fn one_advertisement_goes_before_the_next_one_comes() {
+    let name = "stand_in::peripheral::one_advertisement_goes_before_the_next_one_comes";
+    run_on_a_bus(name, async {
+        let bluez = Bluez::start().await;
+        bluez.asked.lock().unwrap().powered = true;
+        bluez.plug_in();
+        let config = Config { channels: false, ..Config::new(b"net") };
+        let (handle, mut events) = start(config).unwrap();
+        assert!(matches!(next(&mut events).await, Some(Event::On { .. })));
+        let mut shown = String::new();
+        for number in 0..10 {
+            let key = LinkKey::from_bytes([number + 1; 32]);
+            let session = Session { uuid: [number; 16], key: key.public(), psm: None };
+            handle.invite(Some((session, key))).await.unwrap();
+            let before = core::mem::take(&mut shown);
+            while shown.is_empty() || shown == before {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let asked = bluez.asked.lock().unwrap();
+                shown = asked.advertisements.first().map(|of| of.1.clone()).unwrap_or_default();
+            }
+        }
+        handle.stop().await;
+        assert_eq!(next(&mut events).await, None);
+        assert_eq!(bluez.asked.lock().unwrap().advertisements_max, 1);
+    });
+}
