@@ -258,7 +258,7 @@ pack_foreign() { # directory
     local into
     into=$(realpath "$1")
     add_python
-    cargo build -q --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example payee
+    cargo build -q --manifest-path "$top/Cargo.toml" --workspace --example payee
     strip -o "$into/payee" "$target/debug/examples/payee"
     cp -r "$W/python" "$into/"
     cp -r "$here/foreign" "$into/foreign"
@@ -283,7 +283,7 @@ RUN
 
 driver() {
     check_tools
-    cargo build --manifest-path "$top/Cargo.toml" -p hundi-transport-ble --example two_adapters
+    cargo build --manifest-path "$top/Cargo.toml" --workspace --example two_adapters
     mkdir -p "$W/driver"
     strip -o "$W/driver/two_adapters" "$target/debug/examples/two_adapters"
     cat >"$W/driver/run" <<RUN

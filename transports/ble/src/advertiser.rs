@@ -8,7 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::address::uuid;
 use crate::limits::{
-    CALL_TIMEOUT, FAST_INTERVAL, REFUSED_WAIT, SLOW_INTERVAL, WITHDRAWAL_ENDS, WITHDRAWN_WITHIN,
+    CALL_TIMEOUT, FAST_INTERVAL, REFUSED_WAIT, RENEWED_EVERY, RENEWED_EVERY_FAST, SLOW_INTERVAL,
+    WITHDRAWAL_ENDS, WITHDRAWN_WITHIN,
 };
 
 /// What to advertise; the number makes a repeated order another one, because a connection takes the
@@ -33,15 +34,20 @@ pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
         if let Some(old) = on_air.take() {
             withdraw(&adapter, old).await;
         }
-        let mut refused = false;
+        let mut again = None;
         if let Some(shown) = order.shown {
             on_air = show(&adapter, &shown).await;
-            refused = on_air.is_none();
+            let refused = on_air.is_none();
             tracing::debug!(adapter = adapter.name(), fast = shown.fast, refused, "advertising");
+            again = Some(match (refused, shown.fast) {
+                (true, _) => REFUSED_WAIT,
+                (false, true) => RENEWED_EVERY_FAST,
+                (false, false) => RENEWED_EVERY,
+            });
         }
         tokio::select! {
             changed = orders.changed() => if changed.is_err() { return },
-            () = sleep(REFUSED_WAIT), if refused => {}
+            () = sleep(again.unwrap_or_default()), if again.is_some() => {}
         }
     }
 }

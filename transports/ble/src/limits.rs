@@ -90,6 +90,14 @@ pub(crate) const WITHDRAWN_WITHIN: Duration = Duration::from_millis(500);
 /// How long a scan or an advertisement that BlueZ refused is left alone.
 pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
+/// How often what is on the air is put there anew although nobody ordered it. When connections come
+/// and go quickly the kernel was seen to stop advertising while BlueZ holds that it goes on: without
+/// this any central that hangs up at once could make a payee invisible for good. Somebody waits.
+pub(crate) const RENEWED_EVERY_FAST: Duration = Duration::from_secs(5);
+
+/// The same while nobody waits: a contact more or less.
+pub(crate) const RENEWED_EVERY: Duration = Duration::from_secs(20);
+
 /// Advertising intervals while somebody waits.
 pub(crate) const FAST_INTERVAL: (Duration, Duration) =
     (Duration::from_millis(20), Duration::from_millis(100));
