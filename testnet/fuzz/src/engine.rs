@@ -5,7 +5,9 @@
 use crate::replica::Memory;
 use crate::world::{self, PAYEE, PAYER};
 use hundi_engine::limits::OUTPUTS_MAX;
-use hundi_engine::{Answer, Command, Config, Engine, Input, Keys, LinkId, Output, Payload, Write};
+use hundi_engine::{
+    Answer, Command, Config, Engine, Input, Keys, LinkId, LinkKind, Output, Payload, Write,
+};
 use hundi_ledger::codec::{List, Text};
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::money::Amount;
@@ -178,7 +180,8 @@ fn run(bytes: &[u8]) -> [Device; 2] {
                         link: LinkId(links),
                         handshake_hash: [*with; 32],
                         initiator: number == me,
-                        gossip: with & 1 == 1,
+                        kind: [LinkKind::Mesh, LinkKind::Gossip, LinkKind::Mesh, LinkKind::Payment]
+                            [usize::from(with & 3)],
                     };
                     device.handle(now_ms, entropy, up);
                 }

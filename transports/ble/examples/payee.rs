@@ -62,6 +62,7 @@ fn told(event: &Event) -> Value {
             json!({ "event": "offer", "link": link.0, "bytes": bytes.len() })
         }
         Event::NoAnswer => json!({ "event": "no answer" }),
+        Event::Session { link } => json!({ "event": "session", "link": link.0 }),
         Event::Link(LinkEvent::Up(info)) => json!({ "event": "up", "link": info.link.0 }),
         Event::Link(LinkEvent::Message { link, bytes }) => {
             json!({ "event": "message", "link": link.0, "bytes": bytes.len() })

@@ -138,6 +138,7 @@ impl Node {
             Event::Off(why) => ("off", json!({ "why": why.to_string() })),
             Event::First { bytes, .. } => ("first", json!({ "bytes": bytes.len() })),
             Event::NoAnswer => ("no_answer", json!({})),
+            Event::Session { link } => ("session", json!({ "link": link.0 })),
             Event::Link(LinkEvent::Up(info)) => {
                 ("up", json!({ "link": info.link.0, "initiator": info.initiator }))
             }
