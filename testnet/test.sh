@@ -6,7 +6,9 @@
 # is root and may mount and make network namespaces, it also cuts the power under a file system of
 # its own and lets nodes find each other with mDNS; where it may not, or where there is no
 # dbus-daemon for the tests of the Bluetooth driver and it may not install one, it leaves those tests
-# out and says so in its last line. With --strict it fails instead.
+# out and says so in its last line. With --strict it fails instead. The last stage has devices pay
+# each other by Bluetooth in an emulated machine, which it builds of Debian's packages; where that
+# cannot be had it fails and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -73,6 +75,8 @@ system_parts() {
     command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
     command -v python3 >/dev/null || missing+=(python3)
     command -v cc >/dev/null || missing+=(build-essential)
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    command -v strip >/dev/null || missing+=(binutils)
     [ ${#missing[@]} = 0 ] && return 0
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
@@ -143,6 +147,12 @@ demo() {
     "$target/debug/hundi-testnet" demo --json
 }
 
+# By Bluetooth, with a real daemon; all scenarios: `hundi-testnet ble`.
+ble() {
+    "$target/debug/hundi-testnet" ble --json --payments 2 \
+        pay-gatt pay-l2cap refusal strangers-sync foreign-gatt bank-settles
+}
+
 stage install install_parts
 stage fmt cargo fmt --all --check
 stage deny "$tools/bin/cargo-deny" --log-level error check bans licenses sources
@@ -153,6 +163,7 @@ stage build cargo build --workspace --all-targets
 probe_machine
 stage test cargo test --workspace --no-fail-fast -- "${left_out[@]}"
 stage demo demo
+stage ble ble
 
 passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/test.log")
 echo

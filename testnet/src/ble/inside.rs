@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Where the guest has what was packed up.
 const PAYLOAD: &str = "/payload";
 
+/// Lines of a log that a failed scenario shows.
+const TAIL_LINES: usize = 60;
+
 /// What a scenario saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -35,6 +38,8 @@ struct Guest {
     payload: PathBuf,
     /// How many nodes have been started: each writes a log of its own.
     started: u32,
+    /// The logs of those that this scenario has started.
+    logs: Vec<PathBuf>,
     /// Entries of payments that were accepted, with what the bank must make of them.
     accepted: Vec<String>,
     payments: u64,
@@ -51,7 +56,13 @@ pub fn names() -> Vec<&'static str> {
 /// When one does not hold, after all have been played.
 pub fn run(options: &Play) -> Result<()> {
     let payload = PathBuf::from(PAYLOAD);
-    let mut guest = Guest { payload, started: 0, accepted: Vec::new(), payments: options.payments };
+    let mut guest = Guest {
+        payload,
+        started: 0,
+        logs: Vec::new(),
+        accepted: Vec::new(),
+        payments: options.payments,
+    };
     let mut failed = 0;
     for (name, play) in scenarios::ALL {
         let wanted = options.only.is_empty() || options.only.iter().any(|only| only == name);
@@ -69,7 +80,13 @@ pub fn run(options: &Play) -> Result<()> {
 impl Guest {
     fn play(&mut self, name: &str, play: fn(&mut Self) -> Result<Seen>) -> Held {
         let start = Instant::now();
+        self.logs.clear();
         let played = play(self);
+        if played.is_err() {
+            for log in &self.logs {
+                eprintln!("{name}: {}\n{}", log.display(), tail(log));
+            }
+        }
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (held, seen) = match played {
             Ok(seen) => (true, seen),
@@ -102,6 +119,7 @@ impl Guest {
     fn start_plain(&mut self, name: &'static str, args: &[&str]) -> Result<Node> {
         self.started += 1;
         let log = self.payload.join(format!("{name}-{}.log", self.started));
+        self.logs.push(log.clone());
         Node::start(&self.program("hundi"), name, self.dir(name), log, args)
     }
 
@@ -128,6 +146,13 @@ fn daemon(what: &str) -> Result<()> {
     let status = Command::new("bluetooth-daemon").arg(what).status();
     ensure!(status.context("bluetooth-daemon")?.success(), "bluetooth-daemon {what}");
     Ok(())
+}
+
+/// The end of a log.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 /// How often `what` stands in a log, so far.

@@ -52,7 +52,7 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
          export RUST_LOG=warn,hundi_transport_ble=debug,hundi_transport_ble::owner=trace\n\
          /payload/hundi-testnet ble-inside --payments {} {only} 2>/tmp/inside.log\n\
          status=$?\n\
-         [ $status = 0 ] || tail -n 150 /tmp/inside.log /tmp/bluetoothd.log\n\
+         [ $status = 0 ] || tail -n 600 /tmp/inside.log /tmp/bluetoothd.log\n\
          exit $status\n",
         play.payments,
     );

@@ -23,8 +23,8 @@ pub(crate) enum ConnectError {
     Bluez(#[from] bluer::Error),
     #[error("the channel: {0}")]
     Channel(#[from] std::io::Error),
-    #[error("not within {} s", CONNECT_TIMEOUT.as_secs())]
-    Late,
+    #[error("not within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("it does not have our service")]
     NoService,
     #[error("its INFO: {0}")]
@@ -46,7 +46,8 @@ pub(crate) async fn connect(
             Err(error) => tracing::debug!(%error, "no channel at once; GATT it is"),
         }
     }
-    timeout_at(until, discover(adapter, address, channels)).await.map_err(|_| ConnectError::Late)?
+    let discovering = timeout_at(until, discover(adapter, address, channels)).await;
+    discovering.map_err(|_| ConnectError::Late(CONNECT_TIMEOUT))?
 }
 
 async fn open_channel(
@@ -67,7 +68,7 @@ async fn open_channel(
         socket.set_recv_mtu(UNIT_BYTES_MAX)?;
         socket.connect(there).await
     };
-    Ok(timeout(within, connecting).await.map_err(|_| ConnectError::Late)??)
+    Ok(timeout(within, connecting).await.map_err(|_| ConnectError::Late(within))??)
 }
 
 async fn discover(

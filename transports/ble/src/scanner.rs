@@ -105,10 +105,10 @@ async fn listen_until(
         }
         adapter.discover_devices_with_changes().await
     };
-    let mut seen = match timeout(CALL_TIMEOUT, starting).await {
-        Ok(Ok(seen)) => Box::pin(seen),
-        Ok(Err(error)) => return tracing::debug!(%error, "no scan"),
-        Err(_) => return tracing::debug!("no scan: BlueZ does not answer"),
+    // However long it takes: the bus itself gives up a daemon that hangs.
+    let mut seen = match starting.await {
+        Ok(seen) => Box::pin(seen),
+        Err(error) => return tracing::debug!(%error, "no scan"),
     };
     tracing::debug!(adapter = adapter.name(), "scanning");
     let seeing = see(&adapter, whom, &mut seen, &notes);
