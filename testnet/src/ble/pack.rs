@@ -49,7 +49,7 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     let only = play.only.join(" ");
     let run = format!(
         "#!/bin/sh\n\
-         export RUST_LOG=warn,hundi_transport_ble=debug,hundi_transport_ble::owner=trace\n\
+         export NO_COLOR=1 RUST_LOG=warn,hundi_transport_ble=debug,hundi_transport_ble::owner=trace\n\
          /payload/hundi-testnet ble-inside --payments {} {only} 2>/tmp/inside.log\n\
          status=$?\n\
          [ $status = 0 ] || tail -n 600 /tmp/inside.log /tmp/bluetoothd.log\n\

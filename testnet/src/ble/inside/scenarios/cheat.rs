@@ -25,10 +25,12 @@ pub(super) fn double_spend(guest: &mut Guest) -> Result<Seen> {
     let walker = guest.start("mira", "hci1", &[])?;
     for (stall, proven) in [("sita", false), ("ravi", true), ("sita", true)] {
         let payee = guest.start(stall, "hci0", &[])?;
-        payee.until("it holds what the walker holds", || {
-            Ok(payee.digest()? == walker.digest()? && payee.holds_proof(&author)? == proven)
-        })?;
-        ensure!(walker.holds_proof(&author)? == proven, "the walker and {stall} hold the same");
+        payee
+            .until("it holds what the walker holds", || Ok(payee.digest()? == walker.digest()?))?;
+        for node in [&payee, &walker] {
+            let holds = node.holds_proof(&author)?;
+            ensure!(holds == proven, "at {stall}, {} holds a proof: {holds}", node.name);
+        }
         payee.stop()?;
     }
     walker.stop()?;

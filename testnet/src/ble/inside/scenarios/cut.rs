@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use std::time::{Duration, Instant};
 
 /// What the payee's driver writes into its log for each fragment that has arrived.
-const ARRIVED: &str = "owner: received connection=";
+const ARRIVED: &str = "owner::connections: written address=";
 /// Fragments of a stranger's offer at BlueZ's MTU, 517.
 const FRAGMENTS: usize = 4;
 /// How long the payer waits for an answer that does not come.
