@@ -32,6 +32,7 @@ async fn what_a_device_carries_settles_and_the_outcome_comes_back() {
         keys: None,
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         mdns: false,
+        bluetooth: None,
         reach: Some([address].into()),
         engine: engine::Config { sync_interval_ms: 200, ..engine::Config::default() },
     })

@@ -23,7 +23,7 @@ const TAIL_LINES: usize = 60;
 #[derive(Debug, Default)]
 struct Seen {
     text: String,
-    figures: BTreeMap<String, f64>,
+    figures: BTreeMap<String, u64>,
 }
 
 impl From<String> for Seen {

@@ -63,9 +63,7 @@ impl Node {
     }
 
     pub(super) fn await_bluetooth(&self) -> Result<()> {
-        self.until("its adapter is on", || {
-            Ok(self.status()?["bluetooth"]["state"] == Value::from("on"))
-        })
+        self.until("its adapter is on", || Ok(self.status()?["bluetooth"]["state"] == "on"))
     }
 
     /// Looks until something holds.

@@ -110,8 +110,8 @@ fn times(guest: &mut Guest, bearer: &str, more: &[&str]) -> Result<Seen> {
     took.sort_unstable();
     let mut seen = Seen::from(format!("{} payments", took.len()));
     for (name, percent) in [("p50", 50), ("p95", 95)] {
-        let at = percentile(&took, percent);
-        seen.figures.insert(format!("{bearer}_{name}_ms"), at.as_secs_f64() * 1_000.0);
+        let at = u64::try_from(percentile(&took, percent).as_millis())?;
+        seen.figures.insert(format!("{bearer}_{name}_ms"), at);
     }
     Ok(seen)
 }

@@ -23,11 +23,11 @@ const ATTACKS: [&str; 5] = ["garbage", "slow", "endless", "wrong_key", "replay"]
 /// What the foreign central prints.
 #[derive(Debug, Deserialize)]
 struct Paid {
-    found_ms: f64,
-    connected_ms: f64,
-    answered_ms: f64,
-    writes: f64,
-    notifications: f64,
+    found_ms: u64,
+    connected_ms: u64,
+    answered_ms: u64,
+    writes: u64,
+    notifications: u64,
     receipt_hex: String,
 }
 
