@@ -51,13 +51,18 @@ check_tools() {
 
 # Fetches packages with all that they depend on, beyond those that a status file says are there.
 fetch() { # status-file directory packages...
+    # Lists that are missing or old name packages that are nowhere any more.
+    download "$@" || { apt-get update -q >>"$W/apt.log" 2>&1 && download "$@"; } ||
+        lacks "one of the packages ${*:3}" "see $W/apt.log"
+}
+
+download() { # status-file directory packages...
     local status=$1 into=$2
     shift 2
     mkdir -p "$into/partial"
     apt-get -y -q --no-install-recommends -d -o Debug::NoLocking=1 -o APT::Sandbox::User=root \
         -o Dir::State::status="$status" -o Dir::Cache::archives="$into" -o Dir::Cache::pkgcache= \
-        -o Dir::Cache::srcpkgcache= install "$@" >"$W/apt.log" 2>&1 ||
-        lacks "one of the packages $*" "see $W/apt.log; perhaps run apt-get update"
+        -o Dir::Cache::srcpkgcache= install "$@" >>"$W/apt.log" 2>&1
 }
 
 # The shared libraries that programs and libraries name.
