@@ -6,7 +6,7 @@ mod cheat;
 mod cut;
 mod foreign;
 
-use super::node::Paid;
+use super::node::{Node, Paid};
 use super::{Guest, Seen, restart_bluetoothd};
 use anyhow::{Result, ensure};
 use std::time::Duration;
@@ -51,12 +51,8 @@ fn pay(guest: &mut Guest, more: &[&str]) -> Result<Seen> {
 /// comes over the network, so that the session is still on the air for the second.
 fn refusal(guest: &mut Guest) -> Result<Seen> {
     let payee = guest.start("ravi", "hci0", &[])?;
-    let first = guest.start_plain("asha", &["--reach", &payee.listens()?])?;
-    let reach = serde_json::json!({ "reach": [first.listens()?] });
-    payee.tell("/v1/reach", &reach)?;
     let uri = payee.request("3.00")?;
-    let paid = first.pay_received(&uri)?;
-    guest.accepted.push(paid.id);
+    let first = pay_by_network(guest, &payee, &uri)?;
     let second = guest.start("sita", "hci1", &[])?;
     let refused = second.pay(&uri, 60)?;
     ensure!(refused.state == "refused", "the second payer got {}", refused.state);
@@ -66,10 +62,20 @@ fn refusal(guest: &mut Guest) -> Result<Seen> {
     Ok(format!("refused after {} ms", refused.took.as_millis()).into())
 }
 
+/// A payment over the network; its payer stays, in contact.
+fn pay_by_network(guest: &mut Guest, payee: &Node, uri: &str) -> Result<Node> {
+    let payer = guest.start_plain("asha", &["--reach", &payee.listens()?])?;
+    payee.tell("/v1/reach", &serde_json::json!({ "reach": [payer.listens()?] }))?;
+    guest.accepted.push(payer.pay_received(uri)?.id);
+    Ok(payer)
+}
+
 /// Two who have never met: what one holds the other holds soon, and then they leave each other
 /// alone.
 fn strangers(guest: &mut Guest) -> Result<Seen> {
     let one = guest.start("ravi", "hci0", &[])?;
+    let uri = one.request("1.00")?;
+    pay_by_network(guest, &one, &uri)?.stop()?;
     let other = guest.start("mira", "hci1", &[])?;
     let start = std::time::Instant::now();
     ensure!(one.status()?["entries"] != other.status()?["entries"], "there is nothing to tell");
