@@ -3,6 +3,7 @@
 use crate::answers::{History, Row};
 use crate::process::{Process, run_json};
 use anyhow::{Context, Result, bail, ensure};
+use hundi_node::daemon::SEARCH_S;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(super) struct Paid {
     pub(super) state: String,
     /// From the command to the answer.
     pub(super) took: Duration,
+    /// How often the command was given.
+    pub(super) attempts: u32,
 }
 
 #[derive(Deserialize)]
@@ -127,14 +130,24 @@ impl Node {
         let said = String::from_utf8_lossy(&output.stderr);
         let state: State = serde_json::from_slice(&output.stdout)
             .with_context(|| format!("{} could not pay: {}", self.name, said.trim()))?;
-        Ok(Paid { id: state.id, state: state.state, took })
+        Ok(Paid { id: state.id, state: state.state, took, attempts: 1 })
     }
 
-    /// Pays and gets the receipt.
+    /// Pays and gets the receipt; as long as there is none it pays the same again, as the program
+    /// tells people to.
     pub(super) fn pay_received(&self, uri: &str) -> Result<Paid> {
-        let paid = self.pay(uri, PATIENCE.as_secs())?;
-        ensure!(paid.state == "received", "{} has no receipt: {}", self.name, paid.state);
-        Ok(paid)
+        let start = Instant::now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let paid = self.pay(uri, SEARCH_S + 5)?;
+            let took = start.elapsed();
+            if paid.state == "received" {
+                return Ok(Paid { took, attempts, ..paid });
+            }
+            let state = &paid.state;
+            ensure!(took < PATIENCE, "{}: {state} after {attempts} attempts", self.name);
+        }
     }
 
     pub(super) fn stop(mut self) -> Result<()> {

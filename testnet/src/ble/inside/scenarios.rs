@@ -44,7 +44,8 @@ fn pay(guest: &mut Guest, more: &[&str]) -> Result<Seen> {
     guest.accepted.push(paid.id);
     payer.stop()?;
     payee.stop()?;
-    Ok(format!("received after {} ms", paid.took.as_millis()).into())
+    let ms = paid.took.as_millis();
+    Ok(format!("received after {ms} ms, attempts: {}", paid.attempts).into())
 }
 
 /// A request that somebody has answered already is refused to the next, signed. The first payer
@@ -106,9 +107,9 @@ fn times(guest: &mut Guest, bearer: &str, more: &[&str]) -> Result<Seen> {
     let (payer, payee) = guest.pair(more)?;
     let mut took = Vec::new();
     for _ in 0..guest.payments {
-        let Paid { id, took: one, .. } = payer.pay_received(&payee.request("1.00")?)?;
+        let Paid { id, took: one, attempts, .. } = payer.pay_received(&payee.request("1.00")?)?;
         guest.accepted.push(id);
-        eprintln!("{bearer}: received after {} ms", one.as_millis());
+        eprintln!("{bearer}: received after {} ms, attempts: {attempts}", one.as_millis());
         took.push(one);
     }
     payer.stop()?;
