@@ -249,17 +249,16 @@ impl Daemon {
     }
 
     /// Looks for the payee of a payment that was made, by Bluetooth, for [`SEARCH_S`] seconds.
-    /// Whether it does: not where its request names no session, this device has no Bluetooth, or
-    /// the payment is answered.
+    /// Whether it does: not where its request names no session, this device has no adapter in use,
+    /// or the payment is answered.
     ///
     /// # Errors
     /// When the daemon has stopped.
     pub async fn pay_nearby(&self, request: &PaymentRequest, id: Hash) -> Result<bool, Stopped> {
         let mut hints = request.hints.iter();
         let session = hints.find_map(|hint| hint::decode(hint).ok());
-        let Some(session) = session.filter(|_| self.adapter.is_some()) else {
-            return Ok(false);
-        };
+        let usable = !matches!(self.bluetooth(), None | Some(Adapter::Off(_)));
+        let Some(session) = session.filter(|_| usable) else { return Ok(false) };
         let (reply, answer) = oneshot::channel();
         let request = Request::PayNearby { session, id, reply };
         self.requests.send(request).await.map_err(|_| Stopped)?;

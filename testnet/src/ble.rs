@@ -24,8 +24,10 @@ use thiserror::Error;
 const LINE: &str = "HUNDI-BLE ";
 /// The exit status of the rig when something is missing.
 const RIG_LACKS: i32 = 3;
-/// How long everything in the guest may take, seconds.
-const GUEST_S: u64 = 900;
+/// How long everything in the guest may take, and each payment whose time is measured besides,
+/// seconds: everything is emulated.
+const GUEST_S: u64 = 1_200;
+const PAYMENT_S: u64 = 40;
 
 /// How the scenarios are played.
 #[derive(Clone, Debug, Args)]
@@ -85,17 +87,23 @@ pub fn run(options: &Options) -> Result<Report, BleError> {
     let payload = pack::pack(dir, &binaries, &options.play)?;
     progress.say("a machine with two Bluetooth adapters starts; the first time it is built first");
     let mut report = Report { offers: cost::count()?, ..Report::default() };
-    play(&payload, &progress, &mut report)?;
+    let within_s = GUEST_S + PAYMENT_S * options.play.payments;
+    play(&payload, within_s, &progress, &mut report)?;
     report.seconds = start.elapsed().as_secs();
     Ok(report)
 }
 
 /// Runs the guest and reads what it says. Its console is kept beside the payload.
-fn play(payload: &Path, progress: &Progress, report: &mut Report) -> Result<(), BleError> {
+fn play(
+    payload: &Path,
+    within_s: u64,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), BleError> {
     let console_file = payload.with_extension("console");
     let mut console = std::fs::File::create(&console_file).context("the guest's console")?;
     let mut command = Command::new("bash");
-    command.arg(rig()).arg("run").arg(payload).arg(GUEST_S.to_string());
+    command.arg(rig()).arg("run").arg(payload).arg(within_s.to_string());
     command.env("HUNDI_GUEST_MB", pack::GUEST_MB.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot run {}", rig().display()))?;
@@ -110,6 +118,7 @@ fn play(payload: &Path, progress: &Progress, report: &mut Report) -> Result<(), 
         report.scenarios.push(held);
     }
     let status = child.wait().context("the guest")?;
+    check_interrupted()?;
     if status.code() == Some(RIG_LACKS) {
         let rig = anyhow::anyhow!("the machine with Bluetooth cannot be had: see above");
         return Err(BleError::Lacks(rig));

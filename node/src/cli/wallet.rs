@@ -94,7 +94,8 @@ pub(super) fn pay(
     let nearby = request.hints.iter().any(|hint| hint.starts_with(BLE_HINT));
     if nearby && search.is_none() && matches!(state, "signed" | "delivered") {
         shown.push_str(
-            "The payee can be reached by Bluetooth: start this device with `run --ble`.\n",
+            "The payee can be reached by Bluetooth, which is not on here: start this device with \
+             `run --ble`; if it is, `status` says what is missing.\n",
         );
     }
     let exit = if state == "refused" { EXIT_REFUSED } else { 0 };

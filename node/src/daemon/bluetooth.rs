@@ -79,6 +79,9 @@ impl Invitation {
     }
 }
 
+/// How long an answered request stays on the air, for a payer whom the answer has not reached.
+const ANSWERED_S: u32 = 60;
+
 /// Whose payer is awaited, and until when.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
@@ -86,6 +89,17 @@ pub(super) struct Shown {
     pub(super) request: RequestId,
     /// When the request expires, Unix seconds.
     pub(super) expires: u32,
+}
+
+impl Shown {
+    /// Whether it stays on the air at `now` (Unix seconds); `awaited` says whether the request still
+    /// waits for its payment. One that does not stays a little longer, once.
+    pub(super) fn stays(&mut self, awaited: bool, now: u32) -> bool {
+        if !awaited {
+            self.expires = self.expires.min(now.saturating_add(ANSWERED_S));
+        }
+        now <= self.expires
+    }
 }
 
 /// What the transport is asked.
@@ -144,4 +158,41 @@ async fn ask(
         }
     }
     handle.stop().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on() -> Adapter {
+        Adapter::On { name: "hci0".to_owned(), psm: Some(129) }
+    }
+
+    #[test]
+    fn a_session_leaves_the_air_when_it_expires_or_a_minute_after_it_was_answered() {
+        let shown = |expires| Shown {
+            invitation: Invitation::new(&on()).unwrap(),
+            request: RequestId([1; 8]),
+            expires,
+        };
+        let mut open = shown(1_000);
+        assert!(open.stays(true, 999) && open.stays(true, 1_000) && !open.stays(true, 1_001));
+        let mut answered = shown(1_000);
+        assert!(answered.stays(false, 100) && answered.stays(false, 160));
+        assert!(!answered.stays(false, 161), "asking again does not make it longer");
+        let mut late = shown(1_000);
+        assert!(late.stays(false, 990) && !late.stays(false, 1_001), "nor than the request");
+        assert!(shown(u32::MAX).stays(false, u32::MAX), "no time overflows");
+    }
+
+    #[test]
+    fn every_session_is_another_and_none_is_without_an_adapter() {
+        let [one, other] = [(); 2].map(|()| Invitation::new(&on()).unwrap().session);
+        assert!(one.uuid != other.uuid && one.key != other.key);
+        assert_eq!(one.psm, Some(129));
+        assert_eq!(Invitation::new(&Adapter::Starting).unwrap_err(), NoBluetooth::Starting);
+        let error = ble::AdapterError::NoDaemon;
+        let off = Invitation::new(&Adapter::Off(error.clone())).unwrap_err();
+        assert_eq!(off, NoBluetooth::Off(error));
+    }
 }

@@ -143,8 +143,8 @@ impl Driver {
         loop {
             self.keep_air();
             let wait = Duration::from_secs(self.air_due_s().unwrap_or(60).min(60));
-            let wake = self.wake_at.into_iter().chain([Instant::now() + wait]).min();
-            let wake = wake.unwrap_or_else(Instant::now);
+            let later = Instant::now() + wait;
+            let wake = self.wake_at.map_or(later, |at| at.min(later));
             tokio::select! {
                 biased;
                 report = self.reports.recv() => match report {
@@ -174,7 +174,10 @@ impl Driver {
                     }
                 },
                 event = next_of(&mut air) => match event {
-                    None => air = None,
+                    None => {
+                        self.air_ended();
+                        air = None;
+                    }
                     Some(event) => {
                         let events = air.as_mut();
                         let more = events.into_iter().flat_map(|events| {
@@ -341,8 +344,7 @@ impl Driver {
                 self.hold(after, Some(Action::Event(event, item)));
             }
             Output::WakeAt { ms } => {
-                let now = surroundings().map_or(0, |(now_ms, _)| now_ms);
-                let wait = Duration::from_millis(ms.saturating_sub(now));
+                let wait = Duration::from_millis(ms.saturating_sub(now_ms()));
                 self.wake_at = Some(Instant::now() + wait);
             }
         }
@@ -464,9 +466,13 @@ async fn next_of(air: &mut Option<ble::Events>) -> Option<ble::Event> {
 
 /// The time in Unix milliseconds and fresh randomness: everything the engine may not fetch itself.
 fn surroundings() -> Result<(u64, [u8; 32]), Stopped> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(|_| Stopped)?;
-    Ok((now_ms, entropy))
+    Ok((now_ms(), entropy))
+}
+
+/// The time in Unix milliseconds.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -50,13 +50,19 @@ fn a_payer_without_bluetooth_is_told_that_the_payee_is_near() {
     let bank = TestBank::new("market");
     let ravi = enrolled(dir.path(), "ravi", &bank, &[]);
     let asha = enrolled(dir.path(), "asha", &bank, &["--reach", "none"]);
+    let mira = enrolled(dir.path(), "mira", &bank, &["--reach", "none", "--ble"]);
+    mira.await_json(&["status"], |status| status["bluetooth"]["state"] == "off");
     let uri = ravi.json(&["request", "5"])["uri"].as_str().unwrap().to_owned();
     let mut request = PaymentRequest::parse(&uri).unwrap();
     let session = hundi_transports::ble::hint::Session { uuid: [1; 16], key: [2; 32], psm: None };
     let hint = hundi_ledger::codec::Text::new(session.encode()).unwrap();
     request.hints = hundi_ledger::codec::List::new(vec![hint]).unwrap();
-    let output = asha.run(&["pay", &request.to_uri(), "--wait", "0"]);
-    assert_eq!(output.status.code(), Some(0));
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("Not confirmed") && told.contains("run --ble"), "{told}");
+    for payer in [asha, mira] {
+        let output = payer.run(&["pay", &request.to_uri(), "--wait", "0"]);
+        assert_eq!(output.status.code(), Some(0));
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("Not confirmed") && told.contains("run --ble"), "{told}");
+        let looking = String::from_utf8(output.stderr).unwrap();
+        assert!(!looking.contains("looking"), "there is nothing to look with: {looking}");
+    }
 }

@@ -44,15 +44,20 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     for (name, program) in programs.into_iter().chain([("hundi-testnet", &own)]) {
         strip(program, &payload.join(name))?;
     }
-    let packed = Command::new("bash").arg(super::rig()).arg("pack-foreign").arg(&payload).status();
-    ensure!(packed.context("bash is missing")?.success(), "no foreign central: see above");
+    // It takes Python and the network: not for those who want neither.
+    let foreign = |name: &String| name.starts_with("foreign") || name == "hostile";
+    if play.only.is_empty() || play.only.iter().any(foreign) {
+        pack_foreign(&payload)?;
+    }
     let only = play.only.join(" ");
     let run = format!(
         "#!/bin/sh\n\
+         # The kernel's messages would come in the middle of our lines.\n\
+         dmesg -n 1\n\
          export NO_COLOR=1 RUST_LOG=warn,hundi_transport_ble=debug,hundi_transport_ble::owner=trace\n\
          /payload/hundi-testnet ble-inside --payments {} {only} 2>/tmp/inside.log\n\
          status=$?\n\
-         [ $status = 0 ] || tail -n 600 /tmp/inside.log /tmp/bluetoothd.log\n\
+         [ $status = 0 ] || {{ tail -n 600 /tmp/inside.log /tmp/bluetoothd.log; dmesg | tail -n 30; }}\n\
          exit $status\n",
         play.payments,
     );
@@ -60,6 +65,13 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     fs::write(&script, run).context("the guest's script")?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).context("the script's mode")?;
     Ok(payload)
+}
+
+/// Puts the foreign central and a payee of the driver in.
+fn pack_foreign(payload: &Path) -> Result<()> {
+    let packed = Command::new("bash").arg(super::rig()).arg("pack-foreign").arg(payload).status();
+    ensure!(packed.context("bash is missing")?.success(), "no foreign central: see above");
+    Ok(())
 }
 
 /// Gives everybody an account and a grant, and waits until everybody knows of everybody.

@@ -254,3 +254,19 @@ fn what_does_not_belong_on_a_payment_link_counts_as_misbehaviour() {
     }
     assert!(world.devices[payee].engine.peers().is_empty());
 }
+
+/// What decides how long a payee shows itself to its payer.
+#[test]
+fn a_request_waits_for_its_payment_until_it_is_accepted_or_expires() {
+    let (mut world, payer, payee) = crate::payments::pair(Over::Link);
+    let request = world.request(payee, 1_000);
+    let awaits = |world: &World, of: usize, now| {
+        world.devices[of].engine.awaits_payment(&request.request, now)
+    };
+    assert!(awaits(&world, payee, request.expires));
+    assert!(!awaits(&world, payee, request.expires + 1), "expired");
+    assert!(!awaits(&world, payer, request.expires), "somebody else's");
+    world.pay(payer, &request);
+    world.run();
+    assert!(!awaits(&world, payee, request.expires), "accepted");
+}

@@ -1,7 +1,7 @@
 //! What the driver does of Bluetooth: takes the transport's events, keeps the session of one payment
 //! request on the air, and gives payments to their payees nearby.
 
-use super::{Action, Driver, surroundings};
+use super::{Action, Driver, now_ms, surroundings};
 use crate::daemon::bluetooth::{Adapter, Ask, Shown, Tasks};
 use crate::daemon::links::Carrier;
 use hundi_engine::{Input, LinkId, LinkKind};
@@ -11,9 +11,6 @@ use hundi_transport_ble as ble;
 use hundi_transports::ble::hint::Session;
 use hundi_transports::link::{CloseReason, LinkEvent, LinkInfo};
 use std::collections::HashSet;
-
-/// How long an answered request stays on the air, for a payer whom the answer has not reached.
-const ANSWERED_S: u32 = 60;
 
 /// The driver's state of Bluetooth.
 pub(super) struct Air {
@@ -67,10 +64,7 @@ impl Driver {
         air.tasks.held.send_if_modified(|told| std::mem::replace(told, held) != held);
         let Some(shown) = &mut air.shown else { return };
         let now = now_s();
-        if !self.engine.awaits_payment(&shown.request, now) {
-            shown.expires = shown.expires.min(now.saturating_add(ANSWERED_S));
-        }
-        if now > shown.expires {
+        if !shown.stays(self.engine.awaits_payment(&shown.request, now), now) {
             air.shown = None;
             air.ask(Ask::Invite(None));
         }
@@ -125,6 +119,14 @@ impl Driver {
         }
     }
 
+    /// The transport has ended of itself, which it never does unless it breaks down.
+    pub(super) fn air_ended(&self) {
+        let reason = "the driver has ended: see the log, then start the daemon again".to_owned();
+        let error = ble::AdapterError::Failed { reason };
+        tracing::error!(%error, "no Bluetooth");
+        self.adapter(Adapter::Off(error));
+    }
+
     fn adapter(&self, adapter: Adapter) {
         if let Some(air) = &self.air {
             air.tasks.adapter.send_replace(adapter);
@@ -155,6 +157,5 @@ impl Driver {
 }
 
 fn now_s() -> u32 {
-    let now_ms = surroundings().map_or(0, |(now_ms, _)| now_ms);
-    u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX)
+    u32::try_from(now_ms() / 1_000).unwrap_or(u32::MAX)
 }
