@@ -7,6 +7,7 @@
 #   guest.sh run DIR [SECONDS]        run DIR/run inside, as root, with DIR as /payload; its exit
 #                                     status (0-100) is this one's
 #   guest.sh driver [SCENARIO]...     build and run the driver's scenarios (transports/ble/examples)
+#   guest.sh pack-driver DIR          puts the driver's program into DIR
 #   guest.sh foreign [SCENARIO]...    a central on another stack pays the driver (testnet/ble/foreign)
 #   guest.sh pack-foreign DIR         puts that central and a payee of the driver into DIR
 #   guest.sh foreign-test             what of that central needs no radio
@@ -286,11 +287,15 @@ RUN
     run "$W/foreign" "${HUNDI_GUEST_SECONDS:-600}"
 }
 
+pack_driver() { # directory
+    cargo build -q --manifest-path "$top/Cargo.toml" --workspace --example two_adapters
+    strip -o "$1/two_adapters" "$target/debug/examples/two_adapters"
+}
+
 driver() {
     check_tools
-    cargo build --manifest-path "$top/Cargo.toml" --workspace --example two_adapters
     mkdir -p "$W/driver"
-    strip -o "$W/driver/two_adapters" "$target/debug/examples/two_adapters"
+    pack_driver "$W/driver"
     cat >"$W/driver/run" <<RUN
 #!/bin/sh
 export HUNDI_DAEMON=bluetooth-daemon HUNDI_PAYMENTS=${HUNDI_PAYMENTS:-5}
@@ -307,6 +312,7 @@ case ${1:-} in
 prepare | run | driver | foreign) "$@" ;;
 foreign-test) foreign_test ;;
 pack-foreign) pack_foreign "$2" ;;
+pack-driver) pack_driver "$2" ;;
 *)
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2
     exit 2

@@ -50,6 +50,10 @@ pub struct Play {
     /// Payments whose times are measured, over each bearer.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub payments: u64,
+    /// What every device logs comes on the guest's console, for every scenario; `--dir` keeps it.
+    /// Only what failed otherwise.
+    #[arg(long)]
+    pub logs: bool,
     /// Only these scenarios.
     #[arg(value_name = "SCENARIO", value_parser = inside::names())]
     pub only: Vec<String>,
@@ -85,22 +89,52 @@ pub fn run(options: &Options) -> Result<Report, BleError> {
     let dir = options.dir.as_deref().unwrap_or(temporary.path());
     progress.say("a bank enrols people; their devices are packed up");
     let payload = pack::pack(dir, &binaries, &options.play)?;
-    progress.say("a machine with two Bluetooth adapters starts; the first time it is built first");
     let mut report = Report { offers: cost::count()?, ..Report::default() };
     let within_s = GUEST_S + PAYMENT_S * options.play.payments;
-    play(&payload, within_s, &progress, &mut report)?;
+    for machine in Machine::ALL {
+        let names = inside::wanted(machine, &options.play.only);
+        if names.is_empty() {
+            continue;
+        }
+        progress.say(&format!("{machine} starts; the first time it is built first"));
+        pack::prepare(&payload, machine, &names, &options.play)?;
+        play(&payload, machine, within_s, &progress, &mut report)?;
+    }
     report.seconds = start.elapsed().as_secs();
     Ok(report)
+}
+
+/// The machines that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Machine {
+    /// Two adapters that hold one connection each.
+    Pair,
+    /// Four that hold several, of which one is everybody's peripheral.
+    Crowd,
+}
+
+impl Machine {
+    const ALL: [Self; 2] = [Self::Pair, Self::Crowd];
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Pair => "a machine with two Bluetooth adapters",
+            Self::Crowd => "a machine with four",
+        })
+    }
 }
 
 /// Runs the guest and reads what it says. Its console is kept beside the payload.
 fn play(
     payload: &Path,
+    machine: Machine,
     within_s: u64,
     progress: &Progress,
     report: &mut Report,
 ) -> Result<(), BleError> {
-    let console_file = payload.with_extension("console");
+    let console_file = payload.with_extension(format!("{machine:?}.console").to_lowercase());
     let mut console = std::fs::File::create(&console_file).context("the guest's console")?;
     let mut command = Command::new("bash");
     command.arg(rig()).arg("run").arg(payload).arg(within_s.to_string());

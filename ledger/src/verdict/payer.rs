@@ -43,6 +43,12 @@ pub enum SpendError {
         /// What payees accept now.
         cap: Amount,
     },
+    /// Payees would refuse any until earlier payments settle.
+    #[error("{unsettled} payments are unsettled: no other is accepted until they reach the bank")]
+    TooManyUnsettled {
+        /// How many stand before it.
+        unsettled: u32,
+    },
     /// The bank has frozen this key, or a proof bars it.
     #[error("this key is barred: contact the bank")]
     Barred,
@@ -80,7 +86,10 @@ pub fn grant_for<'a>(
     let unsettled = checkpoint.map_or(sequence, |held| held.unsettled_before(sequence));
     let cap = grant.offline_cap(unsettled);
     let beyond = sequence > author.carry_to(replica.trust());
-    if amount > cap || beyond || unsettled >= u32::from(grant.unsettled_max) {
+    if beyond || unsettled >= u32::from(grant.unsettled_max) {
+        return Err(SpendError::TooManyUnsettled { unsettled });
+    }
+    if amount > cap {
         return Err(SpendError::Unsettled { unsettled, cap });
     }
     Ok(grant)

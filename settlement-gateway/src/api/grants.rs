@@ -14,6 +14,7 @@ use hundi_ledger::money::Currency;
 use hundi_ledger::record::freeze::FreezeReason;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::num::NonZeroU8;
 
 #[derive(Deserialize)]
 pub(super) struct Issue {
@@ -27,6 +28,7 @@ pub(super) struct Issue {
     credit: bool,
     expires_s: Option<u32>,
     claim_s: Option<u32>,
+    unsettled_max: Option<NonZeroU8>,
     #[serde(default)]
     bearer: bool,
 }
@@ -60,6 +62,7 @@ fn terms(body: &Issue) -> Result<GrantTerms, Problem> {
     terms.source = if body.credit { Source::Credit } else { Source::Prefunded };
     terms.expiry_seconds = body.expires_s.unwrap_or(terms.expiry_seconds);
     terms.claim_seconds = body.claim_s.unwrap_or(terms.claim_seconds);
+    terms.unsettled_max = body.unsettled_max.map_or(terms.unsettled_max, NonZeroU8::get);
     terms.bearer = body.bearer;
     Ok(terms)
 }

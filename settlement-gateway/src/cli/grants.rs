@@ -49,6 +49,10 @@ pub(crate) struct IssueArgs {
     /// How long after that the bank honours what reaches it.
     #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
     claim: Duration,
+    /// How many of its payments may be unsettled at once. Each takes a tenth off what the next may
+    /// promise, down to three tenths.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..))]
+    unsettled: u8,
     /// Whoever has the key may spend: a voucher.
     #[arg(long)]
     bearer: bool,
@@ -86,6 +90,7 @@ fn issue(client: &Client, args: &IssueArgs) -> Result<Report, Failure> {
         "credit": args.credit,
         "expires_s": seconds(args.expires)?,
         "claim_s": seconds(args.claim)?,
+        "unsettled_max": args.unsettled,
         "bearer": args.bearer,
     });
     let answer: Value = client.post("/v1/grants", &body)?;

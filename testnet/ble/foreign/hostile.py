@@ -27,6 +27,8 @@ class Target:
     payee: object
     network: bytes
     offer: bytes
+    # A payee of one payment takes its session off the air when its payer has said goodbye.
+    goodbye: bool = True
 
     async def connect(self, bearer=GATT):
         for _ in range(ATTEMPTS):
@@ -182,11 +184,12 @@ async def replay(target):
         await send(value)
 
     bearer.put = record
-    answer, _ = await exchange(bearer, target.network, target.payee.hint, target.offer)
+    target_of = (target.network, target.payee.hint, target.offer)
+    answer, _ = await exchange(bearer, *target_of, goodbye=target.goodbye)
     await bearer.close()
     pieces = [Fragment.read(value).data for value in recorded]
     tag = recorded[0][3:5]
-    figures = {"recorded_values": len(recorded), "answer_bytes": len(answer)}
+    figures = {"recorded_values": len(recorded), "answer_hex": answer.hex()}
     # Hello, the length of a frame, what IK adds, and the offer.
     first_bytes = 3 + 2 + 96 + len(target.offer)
     firsts, taken = 0, 0

@@ -38,14 +38,14 @@ async def run(bearer, link, until):
         await bearer.wait((link.deadline() - now_ms()) / 1_000)
 
 
-async def exchange(bearer, network, hint, offer):
-    """One link: the answer to the offer, and when it came."""
+async def exchange(bearer, network, hint, offer, goodbye=True):
+    """One link: the answer to the offer, and when it came. It ends properly, or is just left."""
     began = now_ms()
     link = Link(fresh_keys(), network, hint, bearer.bytes_max, began, first=offer)
     answered = lambda: link.messages or now_ms() >= began + ANSWER_MS
     await run(bearer, link, answered)
     at = now_ms()
-    if not link.over:
+    if not link.over and goodbye:
         link.close(at)
         await run(bearer, link, lambda: False)
     if not link.messages:

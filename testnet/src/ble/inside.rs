@@ -5,13 +5,13 @@ mod node;
 mod scenarios;
 
 use super::report::Held;
-use super::{LINE, Play};
+use super::{LINE, Machine, Play};
 use anyhow::{Context, Result, ensure};
 use node::Node;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Where the guest has what was packed up.
 const PAYLOAD: &str = "/payload";
@@ -43,11 +43,19 @@ struct Guest {
     /// Entries of payments that were accepted, with what the bank must make of them.
     accepted: Vec<String>,
     payments: u64,
+    /// Whether everything that is logged is shown.
+    shows_logs: bool,
 }
 
 /// The names of all scenarios.
-pub fn names() -> Vec<&'static str> {
-    scenarios::ALL.iter().map(|(name, _)| *name).collect()
+pub(super) fn names() -> Vec<&'static str> {
+    Machine::ALL.into_iter().flat_map(|machine| wanted(machine, &[])).collect()
+}
+
+/// The names of a machine's scenarios, of those that are wanted; all if none is named.
+pub(super) fn wanted(machine: Machine, only: &[String]) -> Vec<&'static str> {
+    let names = scenarios::of(machine).iter().map(|(name, _)| *name);
+    names.filter(|name| only.is_empty() || only.iter().any(|only| only == name)).collect()
 }
 
 /// Plays the scenarios.
@@ -62,13 +70,11 @@ pub fn run(options: &Play) -> Result<()> {
         logs: Vec::new(),
         accepted: Vec::new(),
         payments: options.payments,
+        shows_logs: options.logs,
     };
     let mut failed = 0;
-    for (name, play) in scenarios::ALL {
-        let wanted = options.only.is_empty() || options.only.iter().any(|only| only == name);
-        if !wanted {
-            continue;
-        }
+    let all = Machine::ALL.into_iter().flat_map(scenarios::of);
+    for (name, play) in all.filter(|(name, _)| options.only.iter().any(|only| only == name)) {
         let held = guest.play(name, *play);
         failed += u32::from(!held.held);
         println!("{LINE}{}", serde_json::to_string(&held)?);
@@ -82,8 +88,10 @@ impl Guest {
         let start = Instant::now();
         self.logs.clear();
         let played = play(self);
-        if played.is_err() {
-            for log in &self.logs {
+        for log in &self.logs {
+            if self.shows_logs {
+                println!("{name}: {}\n{}", log.display(), text(log));
+            } else if played.is_err() {
                 eprintln!("{name}: {}\n{}", log.display(), tail(log));
             }
         }
@@ -148,14 +156,26 @@ fn daemon(what: &str) -> Result<()> {
     Ok(())
 }
 
+fn text(log: &Path) -> String {
+    std::fs::read_to_string(log).unwrap_or_default()
+}
+
 /// The end of a log.
 fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = text(log);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
+/// When a line with `what` was last written into a log.
+fn last_logged(log: &Path, what: &str) -> Result<SystemTime> {
+    let text = text(log);
+    let line = text.lines().rev().find(|line| line.contains(what)).context("nothing is logged")?;
+    let at = line.split_whitespace().next().unwrap_or_default();
+    humantime::parse_rfc3339(at).with_context(|| format!("{at} is no time"))
+}
+
 /// How often `what` stands in a log, so far.
 fn count(log: &Path, what: &str) -> usize {
-    std::fs::read_to_string(log).unwrap_or_default().matches(what).count()
+    text(log).matches(what).count()
 }

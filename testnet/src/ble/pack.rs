@@ -1,11 +1,12 @@
 //! Packing up, out here: a bank and enrolled devices that all know each other's grants, stopped in
 //! order, and the programs, in a directory that the guest sees as `/payload`.
 
-use super::Play;
+use super::{Machine, Play};
 use crate::demo::expect::wait_until;
 use crate::demo::world::{Place, World, copy_dir};
 use crate::paths::Binaries;
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,6 +15,9 @@ use std::process::Command;
 
 /// Who is there: a payer, two payees, a walker, and a cheat whose device is copied.
 pub(super) const PEOPLE: [&str; 5] = ["asha", "ravi", "sita", "mira", "kiran"];
+/// What needs another stack, and what needs the driver's own program.
+const FOREIGN: &[&str] = &["foreign-gatt", "foreign-l2cap", "hostile", "three-at-once"];
+const DRIVER: &[&str] = &["floor", "goodput"];
 /// The copy of the cheat's device.
 pub(super) const CLONE: &str = "clone";
 /// Memory of the guest: its file system is in it, with the programs.
@@ -21,6 +25,8 @@ pub(super) const GUEST_MB: u64 = 1_536;
 
 const FUND_MINOR: u64 = 5_000_000;
 const LIMIT_MINOR: u64 = 2_000_000;
+/// Nobody reaches the bank before the end.
+const UNSETTLED_MAX: u8 = u8::MAX;
 const TOWN: Place = Place::At("the bank's town");
 
 /// Makes the payload in `dir`.
@@ -44,18 +50,32 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     for (name, program) in programs.into_iter().chain([("hundi-testnet", &own)]) {
         strip(program, &payload.join(name))?;
     }
-    // It takes Python and the network: not for those who want neither.
-    let foreign = |name: &String| name.starts_with("foreign") || name == "hostile";
-    if play.only.is_empty() || play.only.iter().any(foreign) {
-        pack_foreign(&payload)?;
+    // Each takes time, and what is not Rust takes the network: not for those who want neither.
+    for (what, needed_by) in [("pack-foreign", FOREIGN), ("pack-driver", DRIVER)] {
+        let needs = |name: &String| needed_by.contains(&name.as_str());
+        if play.only.is_empty() || play.only.iter().any(needs) {
+            let packed = Command::new("bash").arg(super::rig()).arg(what).arg(&payload).status();
+            ensure!(packed.context("bash is missing")?.success(), "{what}: see above");
+        }
     }
-    let only = play.only.join(" ");
+    Ok(payload)
+}
+
+/// Has the payload play these scenarios in that machine.
+pub(super) fn prepare(payload: &Path, machine: Machine, names: &[&str], play: &Play) -> Result<()> {
+    let radio = payload.join("radio");
+    match machine {
+        Machine::Pair => ensure!(!radio.exists(), "{} is from another run", radio.display()),
+        Machine::Crowd => fs::write(&radio, "bumble 4\n").context("the guest's radio")?,
+    }
+    let only = names.join(" ");
+    let logs = if play.logs { " --logs" } else { "" };
     let run = format!(
         "#!/bin/sh\n\
          # The kernel's messages would come in the middle of our lines.\n\
          dmesg -n 1\n\
          export NO_COLOR=1 RUST_LOG=warn,hundi_transport_ble=debug,hundi_transport_ble::owner=trace\n\
-         /payload/hundi-testnet ble-inside --payments {} {only} 2>/tmp/inside.log\n\
+         /payload/hundi-testnet ble-inside --payments {}{logs} {only} 2>/tmp/inside.log\n\
          status=$?\n\
          [ $status = 0 ] || {{ tail -n 600 /tmp/inside.log /tmp/bluetoothd.log; dmesg | tail -n 30; }}\n\
          exit $status\n",
@@ -63,15 +83,7 @@ pub(super) fn pack(dir: &Path, binaries: &Binaries, play: &Play) -> Result<PathB
     );
     let script = payload.join("run");
     fs::write(&script, run).context("the guest's script")?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).context("the script's mode")?;
-    Ok(payload)
-}
-
-/// Puts the foreign central and a payee of the driver in.
-fn pack_foreign(payload: &Path) -> Result<()> {
-    let packed = Command::new("bash").arg(super::rig()).arg("pack-foreign").arg(payload).status();
-    ensure!(packed.context("bash is missing")?.success(), "no foreign central: see above");
-    Ok(())
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).context("the script's mode")
 }
 
 /// Gives everybody an account and a grant, and waits until everybody knows of everybody.
@@ -79,7 +91,8 @@ fn enrol(world: &mut World) -> Result<()> {
     let moves: Vec<_> = (0..world.devices.len()).map(|device| (device, TOWN)).collect();
     world.place(&moves, Some(TOWN))?;
     for device in &world.devices {
-        world.gateway.enrol(device, FUND_MINOR, LIMIT_MINOR)?;
+        let terms = json!({ "limit_minor": LIMIT_MINOR, "unsettled_max": UNSETTLED_MAX });
+        world.gateway.enrol_on(device, FUND_MINOR, &terms)?;
     }
     let (granted, _) = wait_until(
         || world.devices.iter().map(|device| Ok(device.balance()?.granted_minor)).collect(),

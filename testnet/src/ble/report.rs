@@ -65,6 +65,17 @@ impl Report {
             .into_iter()
             .flatten()
             .collect();
+        let figures: BTreeMap<&String, u64> = self
+            .scenarios
+            .iter()
+            .flat_map(|held| &held.figures)
+            .map(|(name, at)| (name, *at))
+            .collect();
+        let share = |bearer: &str| {
+            let percent = figures.get(&format!("goodput_{bearer}_percent"))?;
+            // As a decimal fraction, from whole percent.
+            format!("{}.{:02}", percent / 100, percent % 100).parse::<Value>().ok()
+        };
         json!({
             "scenarios": self.scenarios,
             "failed": failed,
@@ -73,9 +84,8 @@ impl Report {
             "writes_by_mtu": by_mtu,
             "offers": self.offers,
             "foreign_client": foreign.map(|held| held.held),
-            // Not measured yet.
-            "goodput_share_gatt": null,
-            "goodput_share_l2cap": null,
+            "goodput_share_gatt": share("gatt"),
+            "goodput_share_l2cap": share("l2cap"),
             "seconds": self.seconds,
         })
     }

@@ -8,7 +8,7 @@ use crate::process::{Process, Starting, first_listening, run_json};
 use anyhow::{Context, Result};
 use hundi_node::client::Client;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -128,19 +128,25 @@ impl Gateway {
     /// # Errors
     /// When the bank refuses.
     pub fn enrol(&self, device: &Device, fund_minor: u64, limit_minor: u64) -> Result<String> {
+        self.enrol_on(device, fund_minor, &json!({ "limit_minor": limit_minor }))
+    }
+
+    /// The same with terms of a grant, as the bank's API takes them.
+    ///
+    /// # Errors
+    /// When the bank refuses.
+    pub fn enrol_on(&self, device: &Device, fund_minor: u64, terms: &Value) -> Result<String> {
         let client = self.client();
         let body = json!({ "name": device.name, "currency": super::CURRENCY });
         let opened: Account = client.post("/v1/accounts", &body)?;
         let account = opened.account;
         let path = format!("/v1/accounts/{account}/fund");
         let _funded: Account = client.post(&path, &json!({ "amount_minor": fund_minor }))?;
-        let grant = json!({
-            "account": account,
-            "author": device.identity.author,
-            "sealing_key": device.identity.sealing_key,
-            "limit_minor": limit_minor,
-        });
-        let _granted: serde_json::Value = client.post("/v1/grants", &grant)?;
+        let mut grant = terms.clone();
+        grant["account"] = json!(account);
+        grant["author"] = json!(device.identity.author);
+        grant["sealing_key"] = json!(device.identity.sealing_key);
+        let _granted: Value = client.post("/v1/grants", &grant)?;
         Ok(account)
     }
 

@@ -38,6 +38,17 @@ pub(crate) const WRITE_BYTES_MAX: usize = 510;
 /// centrals that take several values in one. It would cut the value off rather than say so.
 pub(crate) const NOTIFICATION_HEADER_BYTES: usize = 5;
 
+/// The lowest handle of this end's service; those that BlueZ gives itself are below.
+pub(crate) const HANDLE_MIN: u16 = 128;
+
+/// How many places the service may have: two starts have the same once in so many. All of them are
+/// below 1,024: above, BlueZ fails to compute the database's hash (it hands the kernel a buffer per
+/// handle, and that takes no more), without which no central looks anew at all.
+pub(crate) const HANDLES: u16 = 110;
+
+/// Handles from one place to the next: the service's attributes.
+pub(crate) const HANDLES_APART: u16 = 8;
+
 /// Channels that wait to be accepted.
 pub(crate) const BACKLOG: u32 = 4;
 

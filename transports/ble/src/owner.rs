@@ -344,7 +344,10 @@ impl Owner {
             Output::Disconnect { connection } => self.disconnect(connection),
             Output::Session { link } => self.pending.push_back(Event::Session { link }),
             Output::Link(event) => self.on_link(event),
-            Output::First { link, bytes } => self.pending.push_back(Event::First { link, bytes }),
+            Output::First { link, bytes } => {
+                tracing::debug!(link = link.0, "an offer");
+                self.pending.push_back(Event::First { link, bytes });
+            }
             Output::NoAnswer => self.pending.push_back(Event::NoAnswer),
         }
     }
@@ -361,7 +364,8 @@ impl Owner {
                 }
             }
             LinkEvent::Message { .. } => {}
-            LinkEvent::Down { link, .. } => {
+            LinkEvent::Down { link, reason } => {
+                tracing::debug!(link = link.0, %reason, "a link is over");
                 self.windows.remove(*link);
                 self.links.remove(link);
             }

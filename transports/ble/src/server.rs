@@ -4,6 +4,8 @@
 //! instead mixes the centrals. Notifications have no address: BlueZ gives them to every central that
 //! has subscribed, and the tag in them says whose they are.
 
+use std::num::NonZeroU16;
+
 use bluer::gatt::local::{
     Application, Characteristic, CharacteristicNotifier, CharacteristicNotify,
     CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
@@ -18,14 +20,26 @@ use tokio::sync::{mpsc, watch};
 
 use crate::address::uuid;
 use crate::client;
-use crate::limits::{NOTIFICATION_HEADER_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{
+    HANDLE_MIN, HANDLES, HANDLES_APART, NOTIFICATION_HEADER_BYTES, VALUE_BYTES_MAX,
+};
 use crate::note::Note;
 
 /// A notification and the connection that it is for.
 pub(crate) type Notification = (ConnectionId, Vec<u8>);
 
-/// The service as BlueZ is told of it.
+/// The handle of the service, for each start another one.
+///
+/// BlueZ lays the characteristics out in the order in which the bus happens to name them. A central
+/// that remembers the service from an earlier start, as BlueZ does of every device, looks at its
+/// characteristics anew only if its handles are others: it would read and write the wrong ones.
+pub(crate) fn fresh_handle(entropy: u16) -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(HANDLE_MIN - 1 + entropy % HANDLES * HANDLES_APART)
+}
+
+/// The service as BlueZ is told of it, at a handle, or wherever there is room.
 pub(crate) fn application(
+    handle: Option<NonZeroU16>,
     notes: mpsc::Sender<Note>,
     info: watch::Receiver<[u8; INFO_BYTES]>,
     subscribed: mpsc::Sender<CharacteristicNotifier>,
@@ -35,8 +49,13 @@ pub(crate) fn application(
         notify_characteristic(subscribed),
         info_characteristic(info),
     ];
-    let service =
-        Service { uuid: uuid(SERVICE), primary: true, characteristics, ..Default::default() };
+    let service = Service {
+        uuid: uuid(SERVICE),
+        handle,
+        primary: true,
+        characteristics,
+        ..Default::default()
+    };
     Application { services: vec![service], ..Default::default() }
 }
 
@@ -136,11 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn handles_of_two_starts_do_not_overlap() {
+        let handles: Vec<u16> = (0..HANDLES).map(|entropy| fresh_handle(entropy).get()).collect();
+        assert_eq!((handles[0], fresh_handle(HANDLES).get()), (HANDLE_MIN, HANDLE_MIN));
+        // A service, three characteristics of two each, and a descriptor.
+        assert!(handles.windows(2).all(|pair| pair[1] - pair[0] >= 8));
+        assert!(handles.iter().all(|handle| handle + HANDLES_APART <= 1_024));
+    }
+
+    #[test]
     fn the_service_is_that_of_the_document() {
         let (notes, _) = mpsc::channel(1);
         let (_, info) = watch::channel([0; INFO_BYTES]);
         let (subscribed, _) = mpsc::channel(1);
-        let application = application(notes, info, subscribed);
+        let application = application(Some(fresh_handle(7)), notes, info, subscribed);
         let [service] = &application.services[..] else { panic!() };
         assert!(service.primary);
         let [write, notify, info] = &service.characteristics[..] else { panic!() };

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bluer::gatt::local::ApplicationHandle;
+use bluer::gatt::local::{ApplicationHandle, CharacteristicNotifier};
 use bluer::l2cap::{SeqPacketListener, Socket, SocketAddr};
 use bluer::{Adapter, AdapterEvent, AdapterProperty, Session};
 use futures::StreamExt;
@@ -81,8 +81,7 @@ impl Station {
         }
         let (info, info_receiver) = watch::channel(info(psm, None));
         let (subscribed, subscriptions) = mpsc::channel(1);
-        let service = server::application(notes.clone(), info_receiver, subscribed);
-        let application = call(&name, adapter.serve_gatt_application(service)).await?;
+        let application = serve(&adapter, notes, info_receiver, subscribed).await?;
         let (notifications, to_notify) = mpsc::channel(NOTIFICATIONS_WINDOW);
         tasks.spawn(server::notify(subscriptions, to_notify, notes.clone()));
         let (advertising, orders) = watch::channel(advertiser::Order::default());
@@ -109,6 +108,31 @@ impl Station {
         let value = info(self.psm, beacon);
         self.info.send_if_modified(|shown| core::mem::replace(shown, value) != value);
     }
+}
+
+/// Registers the service at a handle of this start's.
+async fn serve(
+    adapter: &Adapter,
+    notes: &mpsc::Sender<Note>,
+    info: watch::Receiver<[u8; INFO_BYTES]>,
+    subscribed: mpsc::Sender<CharacteristicNotifier>,
+) -> Result<ApplicationHandle, AdapterError> {
+    let mut handle = Some(server::fresh_handle(entropy()?));
+    loop {
+        let service = server::application(handle, notes.clone(), info.clone(), subscribed.clone());
+        match call(adapter.name(), adapter.serve_gatt_application(service)).await {
+            // Somebody else may have the place.
+            Err(error) if handle.take().is_some() => tracing::debug!(%error, "anywhere, then"),
+            done => return done,
+        }
+    }
+}
+
+fn entropy() -> Result<u16, AdapterError> {
+    let mut bytes = [0; 2];
+    let failed = |error: getrandom::Error| AdapterError::Failed { reason: error.to_string() };
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(u16::from_le_bytes(bytes))
 }
 
 fn info(psm: Option<u16>, beacon: Option<Beacon>) -> [u8; INFO_BYTES] {

@@ -42,8 +42,9 @@ pub const RESEND_MIN_MS: u64 = 250;
 /// fails once in 100.
 pub const RESEND_MAX_MS: u64 = 2_000;
 
-/// The fewest fragments under way that losses reduce a sender to.
-pub const FLIGHT_MIN: u64 = 4;
+/// The fewest fragments under way that losses reduce a sender to: with fewer every round trip would
+/// wait for an acknowledgement that waits for more.
+pub const FLIGHT_MIN: u64 = ACK_FRAGMENTS;
 
 /// Bytes of the longest handshake message, and of any frame before the other end has shown that it
 /// is alive and holds its key. A payment with 64 names in its checkpoint is below 3 KiB.

@@ -11,6 +11,8 @@ pub(super) struct Weather {
     pub(super) early_ms: u64,
     /// What a fragment takes longer at most; above 0 fragments overtake each other.
     pub(super) late_ms_max: u64,
+    /// How long the radio is busy with one fragment; others of the same direction wait their turn.
+    pub(super) turn_ms: u64,
 }
 
 /// Fragments under way between two ends.
@@ -18,6 +20,8 @@ pub(super) struct Weather {
 pub(super) struct Air {
     dice: u64,
     weather: Weather,
+    /// Until when the radio is busy, per direction.
+    busy_ms: [u64; 2],
     /// By time, then by the order in which they were sent: to whom, when sent, what.
     under_way: BTreeMap<(u64, u64), (usize, u64, Vec<u8>)>,
     sent: u64,
@@ -34,6 +38,7 @@ impl Air {
         Air {
             dice: seed,
             weather,
+            busy_ms: [0; 2],
             under_way: BTreeMap::new(),
             sent: 0,
             doomed: BTreeSet::new(),
@@ -85,7 +90,9 @@ impl Air {
                 places => self.sent + self.below(places + 1),
             };
             let late = if self.jumble == u64::MAX { late } else { 0 };
-            let key = (now_ms + self.weather.early_ms + late, place * 64 + self.sent % 64);
+            let leaves_ms = self.busy_ms[from].max(now_ms) + self.weather.turn_ms;
+            self.busy_ms[from] = leaves_ms;
+            let key = (leaves_ms + self.weather.early_ms + late, place * 64 + self.sent % 64);
             self.under_way.insert(key, (1 - from, self.sent, bytes.clone()));
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Sender {
     ask_at: Option<u64>,
     /// Fragments that may be under way. Losses halve it: a stack that drops writes is overloaded.
     allowed: u64,
+    /// Three quarters of what it was at the last loss: up to here it grows quickly again.
+    known_good: u64,
     arrived_since_growth: u64,
     /// Transmissions so far, repeated ones included.
     transmissions: u64,
@@ -36,6 +38,8 @@ pub(super) struct Sender {
     /// Losses of transmissions up to this one have been answered.
     answered: u64,
     round_trip: Option<RoundTrip>,
+    /// When something was last acknowledged for the first time.
+    arrived_ms: u64,
     /// How often in a row nothing came back in time.
     timeouts: u32,
 }
@@ -72,11 +76,13 @@ impl Sender {
             limit: WINDOW_FRAGMENTS,
             ask_at: None,
             allowed: WINDOW_FRAGMENTS,
+            known_good: WINDOW_FRAGMENTS,
             arrived_since_growth: 0,
             transmissions: 0,
             newest_arrived: 0,
             answered: 0,
             round_trip: None,
+            arrived_ms: 0,
             timeouts: 0,
         }
     }
@@ -176,13 +182,19 @@ impl Sender {
         // Of a repeated one nobody knows which transmission was acknowledged.
         let measured = (!flying.repeated).then(|| now_ms.saturating_sub(flying.sent_ms));
         self.timeouts = 0;
-        self.arrived_since_growth += 1;
-        if self.arrived_since_growth >= self.allowed {
-            self.arrived_since_growth = 0;
-            self.allowed = (self.allowed + 1).min(WINDOW_FRAGMENTS);
-        }
+        self.arrived_ms = now_ms;
+        self.grow();
         if let Some(measured) = measured {
             self.measure(measured);
+        }
+    }
+
+    /// One more has arrived: like slow start and congestion avoidance of RFC 5681, in fragments.
+    fn grow(&mut self) {
+        self.arrived_since_growth += 1;
+        if self.allowed < self.known_good || self.arrived_since_growth >= self.allowed {
+            self.arrived_since_growth = 0;
+            self.allowed = (self.allowed + 1).min(WINDOW_FRAGMENTS);
         }
     }
 
@@ -212,6 +224,7 @@ impl Sender {
         }
         if newest_lost > self.answered {
             self.answered = self.transmissions;
+            self.known_good = self.allowed * 3 / 4;
             self.allowed = (self.allowed / 2).max(FLIGHT_MIN);
             self.arrived_since_growth = 0;
         }
@@ -220,8 +233,8 @@ impl Sender {
 
     /// Lets what waited too long count as lost.
     pub(super) fn on_time(&mut self, now_ms: u64) {
-        let resend_ms = self.resend_ms();
-        if self.lose(|one| one.sent_ms + resend_ms <= now_ms) {
+        let (since_ms, resend_ms) = (self.arrived_ms, self.resend_ms());
+        if self.lose(|one| one.sent_ms.max(since_ms) + resend_ms <= now_ms) {
             self.timeouts = (self.timeouts + 1).min(8);
         }
     }
@@ -229,7 +242,8 @@ impl Sender {
     /// When something is sent again, or asked, by itself.
     pub(super) fn deadline(&self) -> Option<u64> {
         let waiting = self.flight.iter().filter(|one| one.state == State::Waiting);
-        let resend = waiting.map(|one| one.sent_ms + self.resend_ms()).min();
+        // From when anything arrived, too (RFC 6298, 5.3): what waits in a radio's queue is late.
+        let resend = waiting.map(|one| one.sent_ms.max(self.arrived_ms) + self.resend_ms()).min();
         let ask = self.ask_at.filter(|_| !self.outbox.is_empty());
         resend.into_iter().chain(ask).min()
     }

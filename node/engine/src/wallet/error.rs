@@ -128,6 +128,12 @@ pub enum PayError {
         /// What payees accept now.
         cap: Amount,
     },
+    /// Payees would refuse any until earlier payments settle.
+    #[error("{unsettled} payments are unsettled: no other is accepted until they reach the bank")]
+    TooManyUnsettled {
+        /// How many stand before it.
+        unsettled: u32,
+    },
     /// The bank has frozen this key, or a proof bars it.
     #[error("this key is barred: contact the bank")]
     Barred,
@@ -143,6 +149,7 @@ impl From<SpendError> for PayError {
             SpendError::Limit { left } => PayError::Limit { left },
             SpendError::Cap { cap } => PayError::Cap { cap },
             SpendError::Unsettled { unsettled, cap } => PayError::Unsettled { unsettled, cap },
+            SpendError::TooManyUnsettled { unsettled } => PayError::TooManyUnsettled { unsettled },
             SpendError::Barred => PayError::Barred,
         }
     }

@@ -150,11 +150,7 @@ impl Engine {
         let cap = log.map(|log| payer::grant_for(&self.replica, shelf, log, most, now));
         let cap = match cap {
             Some(Ok(_)) => most,
-            Some(Err(payer::SpendError::Unsettled { cap, unsettled }))
-                if unsettled < u32::from(grant.unsettled_max) =>
-            {
-                cap.min(left)
-            }
+            Some(Err(payer::SpendError::Unsettled { cap, .. })) => cap.min(left),
             _ => Amount::ZERO,
         };
         let Grant { serial, limit, expiry, claim_until, .. } = *grant;

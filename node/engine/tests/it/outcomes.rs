@@ -100,7 +100,7 @@ fn unsettled_payments_lower_what_may_be_promised() {
     }
     let request = world.request(payee, 10);
     let error = world.try_pay(payer, &request);
-    assert_eq!(error, Err(PayError::Unsettled { unsettled: 10, cap: amount(3_000) }));
+    assert_eq!(error, Err(PayError::TooManyUnsettled { unsettled: 10 }));
     let balance =
         world.devices[payer].engine.balance(world.now(), &world.devices[payer].store).unwrap();
     assert_eq!(balance.grant.unwrap().cap, Amount::ZERO);

@@ -136,16 +136,23 @@ impl Node {
     /// Pays and gets the receipt; as long as there is none it pays the same again, as the program
     /// tells people to.
     pub(super) fn pay_received(&self, uri: &str) -> Result<Paid> {
+        let paid = self.pay_answered(uri)?;
+        ensure!(paid.state == "received", "{}: {}", self.name, paid.state);
+        Ok(paid)
+    }
+
+    /// Pays until there is a receipt or a refusal.
+    pub(super) fn pay_answered(&self, uri: &str) -> Result<Paid> {
         let start = Instant::now();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let paid = self.pay(uri, SEARCH_S + 5)?;
             let took = start.elapsed();
-            if paid.state == "received" {
+            let state = &paid.state;
+            if state == "received" || state == "refused" {
                 return Ok(Paid { took, attempts, ..paid });
             }
-            let state = &paid.state;
             ensure!(took < PATIENCE, "{}: {state} after {attempts} attempts", self.name);
         }
     }

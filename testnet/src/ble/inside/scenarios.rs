@@ -3,19 +3,34 @@
 
 mod bank;
 mod cheat;
+mod crowd;
 mod cut;
+mod driver;
 mod foreign;
 
+use super::super::Machine;
 use super::node::{Node, Paid};
-use super::{Guest, Seen, restart_bluetoothd};
+use super::{Guest, Seen, last_logged, restart_bluetoothd};
 use anyhow::{Result, ensure};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+/// What a payer's driver writes into its log when it is connected.
+const CONNECTED: &str = "owner::connections: a connection ";
 
 /// How a scenario is played.
 type Play = fn(&mut Guest) -> Result<Seen>;
 
-/// All of them, by name.
-pub(super) const ALL: &[(&str, Play)] = &[
+/// The scenarios of a machine, by name.
+pub(super) fn of(machine: Machine) -> &'static [(&'static str, Play)] {
+    match machine {
+        Machine::Pair => PAIR,
+        Machine::Crowd => CROWD,
+    }
+}
+
+const CROWD: &[(&str, Play)] = &[("three-at-once", crowd::three)];
+
+const PAIR: &[(&str, Play)] = &[
     ("pay-l2cap", |guest| pay(guest, &[])),
     ("pay-gatt", |guest| pay(guest, &["--gatt-only"])),
     ("refusal", refusal),
@@ -24,14 +39,17 @@ pub(super) const ALL: &[(&str, Play)] = &[
     ("payee-vanishes-first", |guest| cut::vanish(guest, cut::When::First)),
     ("payee-vanishes-middle", |guest| cut::vanish(guest, cut::When::Middle)),
     ("payee-vanishes-last", |guest| cut::vanish(guest, cut::When::Last)),
+    ("payee-restarts", cut::restarts),
     ("bluetoothd-killed", cut::daemon_killed),
     ("foreign-gatt", |guest| foreign::pays(guest, "gatt")),
     ("foreign-l2cap", |guest| foreign::pays(guest, "l2cap")),
     ("hostile", foreign::attacks),
     ("eatt-off", |guest| eatt(guest, 1)),
     ("eatt-on", |guest| eatt(guest, 3)),
+    ("floor", |guest| driver::measures(guest, "floor")),
     ("times-l2cap", |guest| times(guest, "l2cap", &[])),
     ("times-gatt", |guest| times(guest, "gatt", &["--gatt-only"])),
+    ("goodput", |guest| driver::measures(guest, "goodput")),
     ("bank-settles", bank::settles),
 ];
 
@@ -53,7 +71,7 @@ fn pay(guest: &mut Guest, more: &[&str]) -> Result<Seen> {
 fn refusal(guest: &mut Guest) -> Result<Seen> {
     let payee = guest.start("ravi", "hci0", &[])?;
     let uri = payee.request("3.00")?;
-    let first = pay_by_network(guest, &payee, &uri)?;
+    let first = pay_by_network(guest, &payee, &uri, "asha")?;
     let second = guest.start("sita", "hci1", &[])?;
     let refused = second.pay(&uri, 60)?;
     ensure!(refused.state == "refused", "the second payer got {}", refused.state);
@@ -64,8 +82,8 @@ fn refusal(guest: &mut Guest) -> Result<Seen> {
 }
 
 /// A payment over the network; its payer stays, in contact.
-fn pay_by_network(guest: &mut Guest, payee: &Node, uri: &str) -> Result<Node> {
-    let payer = guest.start_plain("asha", &["--reach", &payee.listens()?])?;
+fn pay_by_network(guest: &mut Guest, payee: &Node, uri: &str, payer: &'static str) -> Result<Node> {
+    let payer = guest.start_plain(payer, &["--reach", &payee.listens()?])?;
     payee.tell("/v1/reach", &serde_json::json!({ "reach": [payer.listens()?] }))?;
     guest.accepted.push(payer.pay_received(uri)?.id);
     Ok(payer)
@@ -76,7 +94,7 @@ fn pay_by_network(guest: &mut Guest, payee: &Node, uri: &str) -> Result<Node> {
 fn strangers(guest: &mut Guest) -> Result<Seen> {
     let one = guest.start("ravi", "hci0", &[])?;
     let uri = one.request("1.00")?;
-    pay_by_network(guest, &one, &uri)?.stop()?;
+    pay_by_network(guest, &one, &uri, "asha")?.stop()?;
     let other = guest.start("mira", "hci1", &[])?;
     let start = std::time::Instant::now();
     ensure!(one.status()?["entries"] != other.status()?["entries"], "there is nothing to tell");
@@ -105,20 +123,29 @@ fn eatt(guest: &mut Guest, channels: u32) -> Result<Seen> {
 /// Payments one right after the other, each with a session and a connection of its own.
 fn times(guest: &mut Guest, bearer: &str, more: &[&str]) -> Result<Seen> {
     let (payer, payee) = guest.pair(more)?;
-    let mut took = Vec::new();
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..guest.payments {
-        let Paid { id, took: one, attempts, .. } = payer.pay_received(&payee.request("1.00")?)?;
+        let Paid { id, took, attempts, .. } = payer.pay_received(&payee.request("1.00")?)?;
+        let connected = last_logged(payer.log(), CONNECTED)?;
+        let since = SystemTime::now().duration_since(connected).unwrap_or_default();
         guest.accepted.push(id);
-        eprintln!("{bearer}: received after {} ms, attempts: {attempts}", one.as_millis());
-        took.push(one);
+        let ms = [took, since].map(|one| one.as_millis());
+        eprintln!(
+            "{bearer}: received after {} ms, connected {}, attempts: {attempts}",
+            ms[0], ms[1]
+        );
+        cold.push(took);
+        warm.push(since);
     }
     payer.stop()?;
     payee.stop()?;
-    took.sort_unstable();
-    let mut seen = Seen::from(format!("{} payments", took.len()));
-    for (name, percent) in [("p50", 50), ("p95", 95)] {
-        let at = u64::try_from(percentile(&took, percent).as_millis())?;
-        seen.figures.insert(format!("{bearer}_{name}_ms"), at);
+    let mut seen = Seen::from(format!("{} payments", cold.len()));
+    for (from, mut took) in [("command", cold), ("connection", warm)] {
+        took.sort_unstable();
+        for (name, percent) in [("p50", 50), ("p95", 95), ("max", 100)] {
+            let at = u64::try_from(percentile(&took, percent).as_millis())?;
+            seen.figures.insert(format!("{bearer}_from_{from}_{name}_ms"), at);
+        }
     }
     Ok(seen)
 }

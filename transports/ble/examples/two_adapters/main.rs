@@ -9,6 +9,7 @@
 mod hostile;
 mod node;
 mod puppet;
+mod raw;
 mod scenarios;
 mod watcher;
 

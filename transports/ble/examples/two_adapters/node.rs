@@ -64,9 +64,14 @@ impl Node {
 
     /// Waits until a link is up.
     pub(crate) async fn up(&mut self) -> anyhow::Result<LinkId> {
+        Ok(self.link().await?.0)
+    }
+
+    /// Waits until a link is up; says whether it was this end that connected.
+    pub(crate) async fn link(&mut self) -> anyhow::Result<(LinkId, bool)> {
         let is_up = |event: &Event| matches!(event, Event::Link(LinkEvent::Up(_)));
         match self.until("a link", is_up).await? {
-            Event::Link(LinkEvent::Up(info)) => Ok(info.link),
+            Event::Link(LinkEvent::Up(info)) => Ok((info.link, info.initiator)),
             other => bail!("{other:?}"),
         }
     }

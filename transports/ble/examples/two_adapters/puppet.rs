@@ -32,7 +32,7 @@ pub(crate) const VALUE_BYTES: usize = 182;
 
 /// A puppet on one adapter.
 pub(crate) struct Puppet {
-    adapter: Adapter,
+    pub(crate) adapter: Adapter,
     started: Instant,
     links: u8,
 }
@@ -92,7 +92,11 @@ impl Puppet {
 
     /// Finds a session's payee and uses its service.
     pub(crate) async fn connect(&self, session: [u8; 16]) -> anyhow::Result<Values> {
-        let device = self.find(session).await?;
+        self.use_service(self.find(session).await?).await
+    }
+
+    /// Connects and uses the service.
+    pub(crate) async fn use_service(&self, device: Device) -> anyhow::Result<Values> {
         let connecting = async {
             device.connect().await?;
             let mut characteristics = Vec::new();
@@ -114,6 +118,16 @@ impl Puppet {
             Ok(Values { device: device.clone(), reader, writer, said: Vec::new() })
         };
         timeout(WITHIN, connecting).await.context("not connected")?
+    }
+
+    /// Forgets the device that shows this session, connected or not, so that it is news again.
+    pub(crate) async fn forget(&self, session: [u8; 16]) {
+        for address in self.adapter.device_addresses().await.unwrap_or_default() {
+            if self.shows(address, session).await.is_some() {
+                // It may be forgotten already.
+                let _ = self.adapter.remove_device(address).await;
+            }
+        }
     }
 
     /// Opens a channel with whoever has this address.
@@ -212,7 +226,7 @@ impl Puppet {
 }
 
 /// The service of `docs/ble.md`.
-fn application(
+pub(crate) fn application(
     written: mpsc::Sender<Vec<u8>>,
     subscribed: mpsc::Sender<CharacteristicNotifier>,
 ) -> Application {
@@ -261,6 +275,13 @@ impl Values {
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) {
         let _ = self.writer.send(&bytes).await;
         self.said.push(bytes);
+    }
+
+    /// The next notification.
+    pub(crate) async fn read(&self) -> anyhow::Result<Vec<u8>> {
+        let value = timeout(WITHIN, self.reader.recv()).await.context("no notification")??;
+        ensure!(!value.is_empty(), "the connection has ended");
+        Ok(value)
     }
 
     /// Waits until the other end has ended the connection; says after how long.

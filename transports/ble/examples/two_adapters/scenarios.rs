@@ -12,10 +12,11 @@ use tokio::time::sleep;
 
 use crate::hostile;
 use crate::node::Node;
+use crate::raw;
 use crate::watcher::Watcher;
 
 /// All scenarios, in order.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 14] = [
     "seen",
     "strangers_gatt",
     "payment_gatt",
@@ -28,6 +29,8 @@ pub(crate) const NAMES: [&str; 12] = [
     "hostile",
     "vanish",
     "vanish_daemon",
+    "goodput",
+    "floor",
 ];
 
 /// An offer of the size that `docs/ble.md` counts for a payee that knows nothing.
@@ -35,6 +38,9 @@ pub(crate) const OFFER_BYTES: usize = 1_496;
 
 /// A receipt's size, about.
 pub(crate) const RECEIPT_BYTES: usize = 300;
+
+/// How often what is compared is sent.
+const ROUNDS: usize = 3;
 
 /// What each side sends to a stranger, in messages.
 const MESSAGES: usize = 50;
@@ -65,6 +71,8 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> anyhow::Result<Value> {
         "hostile" => hostile::central(setup).await,
         "vanish" => hostile::vanish(setup, false).await,
         "vanish_daemon" => hostile::vanish(setup, true).await,
+        "goodput" => goodput(setup).await,
+        "floor" => floor(setup).await,
         _ => unreachable!("main knows the names"),
     }
 }
@@ -126,8 +134,21 @@ async fn exchange(
     link: LinkId,
     to: &mut Node,
 ) -> anyhow::Result<Value> {
-    let began = Instant::now();
     let values = setup.watcher.of(&from.adapter).values;
+    let took = send_all(from, link, to).await?;
+    let values = setup.watcher.of(&from.adapter).values - values;
+    let (bytes, rate) = (MESSAGES * MESSAGE_BYTES, rate(MESSAGES * MESSAGE_BYTES, took));
+    Ok(json!({ "bytes": bytes, "ms": took.as_millis(), "bytes_per_s": rate, "values": values }))
+}
+
+/// Bytes in a second.
+fn rate(bytes: usize, took: Duration) -> u128 {
+    bytes as u128 * 1_000 / took.as_millis().max(1)
+}
+
+/// Sends 200 kB in messages; how long until the last has arrived.
+async fn send_all(from: &Node, link: LinkId, to: &mut Node) -> anyhow::Result<Duration> {
+    let began = Instant::now();
     let handle = from.handle.clone();
     let sending = tokio::spawn(async move {
         for number in 0..MESSAGES {
@@ -139,11 +160,89 @@ async fn exchange(
         ensure!(to.message().await?.1 == message(number), "message {number} is another one");
     }
     sending.await??;
-    let ms = began.elapsed().as_millis().max(1);
-    let values = setup.watcher.of(&from.adapter).values - values;
+    Ok(began.elapsed())
+}
+
+/// 200 kB over each bearer, by BlueZ alone and by the driver, central to peripheral and back: the
+/// median of some rounds each.
+async fn goodput(setup: &Setup) -> anyhow::Result<Value> {
     let bytes = MESSAGES * MESSAGE_BYTES;
-    let rate = bytes as u128 * 1_000 / ms;
-    Ok(json!({ "bytes": bytes, "ms": ms, "bytes_per_s": rate, "values": values }))
+    let mut figures = serde_json::Map::new();
+    for (bearer, channels) in [("gatt", false), ("l2cap", true)] {
+        let raw = match channels {
+            false => raw::gatt(setup, bytes, ROUNDS).await,
+            true => raw::l2cap(setup, bytes, ROUNDS).await,
+        };
+        let raw = raw.with_context(|| format!("{bearer}, by BlueZ alone"))?;
+        let arrived = raw.iter().map(|transfer| transfer.bytes).min();
+        let raw = median(raw.iter().map(|transfer| rate(transfer.bytes, transfer.took)).collect());
+        let (ours, sent) =
+            driven(setup, channels).await.with_context(|| format!("{bearer}, driven"))?;
+        figures.insert(
+            bearer.to_owned(),
+            json!({
+                "raw_bytes_per_s": raw, "raw_arrived_min": arrived, "bytes_per_s": ours,
+                "percent": ours * 100 / raw.max(1), "values": sent,
+            }),
+        );
+    }
+    Ok(figures.into())
+}
+
+/// What the driver sends in a second from the central to the peripheral, and the values of one
+/// round there and back.
+async fn driven(setup: &Setup, channels: bool) -> anyhow::Result<(u128, [u64; 2])> {
+    let [mut left, mut right] = pair(setup, channels, [1, 2]).await?;
+    let links = tokio::join!(left.link(), right.link());
+    let ((left_link, left_is_central), (right_link, _)) = (links.0?, links.1?);
+    let mut rates = Vec::new();
+    let mut values = [0, 0];
+    for _ in 0..ROUNDS {
+        let before = setup.adapters.each_ref().map(|adapter| setup.watcher.of(adapter).values);
+        let took = match left_is_central {
+            true => send_all(&left, left_link, &mut right).await?,
+            false => send_all(&right, right_link, &mut left).await?,
+        };
+        rates.push(rate(MESSAGES * MESSAGE_BYTES, took));
+        let after = setup.adapters.each_ref().map(|adapter| setup.watcher.of(adapter).values);
+        values = [after[0] - before[0], after[1] - before[1]];
+    }
+    left.handle.close(left_link).await;
+    let ends = tokio::join!(left.down(), right.down());
+    ends.0?;
+    ends.1?;
+    stop(left, right).await;
+    Ok((median(rates), values))
+}
+
+fn median(mut values: Vec<u128>) -> u128 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// What connecting with a device that was seen and one value there and back take without us.
+async fn floor(setup: &Setup) -> anyhow::Result<Value> {
+    let times = usize::from(payments_wanted()?);
+    let gatt = raw::echoes(setup, times).await.context("over GATT")?;
+    let l2cap = raw::channel_echoes(setup, times).await.context("over a channel")?;
+    let of = |took: Vec<Duration>| {
+        let mut ms: Vec<u128> = took.iter().map(Duration::as_millis).collect();
+        ms.sort_unstable();
+        json!({ "p50_ms": percentile(&ms, 50), "p95_ms": percentile(&ms, 95), "max_ms": ms.last() })
+    };
+    Ok(json!({ "times": times, "gatt": of(gatt), "l2cap": of(l2cap) }))
+}
+
+/// The value that so many percent do not exceed; of sorted values.
+fn percentile(sorted: &[u128], percent: usize) -> Option<u128> {
+    sorted.get((sorted.len() * percent).div_ceil(100).max(1) - 1).copied()
+}
+
+fn payments_wanted() -> anyhow::Result<u8> {
+    match std::env::var("HUNDI_PAYMENTS") {
+        Ok(count) => count.parse().context("HUNDI_PAYMENTS takes a number up to 255"),
+        Err(_) => Ok(PAYMENTS),
+    }
 }
 
 fn message(number: usize) -> Vec<u8> {
@@ -153,10 +252,7 @@ fn message(number: usize) -> Vec<u8> {
 /// Payments from a cold start each, one right after the other: the payee shows a new session, the
 /// payer looks for it, and both let go of the link.
 async fn payments(setup: &Setup, way: Way) -> anyhow::Result<Value> {
-    let count = match std::env::var("HUNDI_PAYMENTS") {
-        Ok(count) => count.parse().context("HUNDI_PAYMENTS takes a number up to 255")?,
-        Err(_) => PAYMENTS,
-    };
+    let count = payments_wanted()?;
     let [mut payee, mut payer] = pair(setup, way != Way::Gatt, [7, 7]).await?;
     let mut receipts_ms = Vec::new();
     for number in 0..count {
@@ -167,8 +263,7 @@ async fn payments(setup: &Setup, way: Way) -> anyhow::Result<Value> {
     }
     stop(payee, payer).await;
     receipts_ms.sort_unstable();
-    let at =
-        |percent: usize| receipts_ms.get((receipts_ms.len() * percent).div_ceil(100).max(1) - 1);
+    let at = |percent| percentile(&receipts_ms, percent);
     Ok(json!({
         "payments": count, "receipt_ms_p50": at(50), "receipt_ms_p95": at(95),
         "receipt_ms_max": at(100),

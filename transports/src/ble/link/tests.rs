@@ -10,7 +10,7 @@ use crate::ble::rig::{Air, Weather};
 use crate::channel::LinkKey;
 
 const QUIET: Weather =
-    Weather { lost_per_mille: 0, doubled_per_mille: 0, early_ms: 20, late_ms_max: 0 };
+    Weather { lost_per_mille: 0, doubled_per_mille: 0, early_ms: 20, late_ms_max: 0, turn_ms: 0 };
 
 fn setting(who: u8) -> Setting<'static> {
     Setting { network: b"net", greeting: [who; 4], entropy: [who; 32] }
@@ -420,8 +420,13 @@ fn a_cut_anywhere_leaves_only_whole_messages() {
 fn bad_air_rarely_stops_a_payment() {
     let (mut answered, mut took_ms) = (0, 0);
     for seed in 0..500 {
-        let weather =
-            Weather { lost_per_mille: 200, doubled_per_mille: 0, early_ms: 20, late_ms_max: 40 };
+        let weather = Weather {
+            lost_per_mille: 200,
+            doubled_per_mille: 0,
+            early_ms: 20,
+            late_ms_max: 40,
+            turn_ms: 0,
+        };
         let callee = Callee::Payee { session: session().0, first: vec![16; 1_496] };
         let mut world = World::new(seed, weather, 182, callee);
         let mut verdict = Some([17; 243]);
@@ -450,7 +455,7 @@ proptest! {
         lengths in proptest::collection::vec(1_usize..5_000, 1..10),
         known in any::<bool>(),
     ) {
-        let weather = Weather { lost_per_mille, doubled_per_mille, early_ms: 5, late_ms_max };
+        let weather = Weather { lost_per_mille, doubled_per_mille, early_ms: 5, late_ms_max, turn_ms: 0 };
         let mut world = World::new(seed, weather, bytes_max, callee(known));
         world.talk(&lengths);
         for side in 0..2 {

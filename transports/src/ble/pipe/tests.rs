@@ -17,7 +17,7 @@ struct World {
     now_ms: u64,
     bytes_max: usize,
     heard: [Vec<u8>; 2],
-    fragments: usize,
+    fragments: [usize; 2],
 }
 
 impl World {
@@ -25,7 +25,7 @@ impl World {
         let mut pipes = [Pipe::default(), Pipe::default()];
         pipes.iter_mut().for_each(Pipe::trust);
         let air = Air::new(seed, weather);
-        World { pipes, air, now_ms: 0, bytes_max, heard: Default::default(), fragments: 0 }
+        World { pipes, air, now_ms: 0, bytes_max, heard: Default::default(), fragments: [0; 2] }
     }
 
     /// Everything both ends have to say leaves.
@@ -33,7 +33,7 @@ impl World {
         for side in 0..2 {
             while let Some(bytes) = self.pipes[side].transmit(self.now_ms, self.bytes_max, false) {
                 assert!(bytes.len() <= self.bytes_max);
-                self.fragments += 1;
+                self.fragments[side] += 1;
                 self.air.send(self.now_ms, side, bytes);
             }
         }
@@ -74,7 +74,8 @@ proptest! {
         bytes_max in 20_usize..600,
         lengths in [0_usize..40_000, 0_usize..40_000],
     ) {
-        let weather = Weather { lost_per_mille, doubled_per_mille, early_ms: 5, late_ms_max };
+        let weather =
+            Weather { lost_per_mille, doubled_per_mille, early_ms: 5, late_ms_max, turn_ms: 0 };
         let mut world = World::new(seed, weather, bytes_max);
         let streams = [stream(lengths[0], 3), stream(lengths[1], 9)];
         world.pipes[0].queue(&streams[0]);
@@ -147,10 +148,38 @@ fn quiet_air_costs_what_the_bytes_cost() {
     world.pipes[0].queue(&stream(90_000, 1));
     while world.step([true, true]) {}
     let data = 90_000_usize.div_ceil(180);
-    let acks = world.fragments - data;
+    let acks = world.fragments[0] + world.fragments[1] - data;
     println!("{data} data fragments, {acks} acknowledgements, {} ms", world.now_ms);
     assert!(acks <= data / 8 + 1, "{acks} acknowledgements for {data}");
     assert_eq!(world.heard[1].len(), 90_000);
+}
+
+/// What waits in the queue of a slow radio is late and not lost.
+#[test]
+fn a_slow_radio_is_not_taken_for_one_that_loses() {
+    let mut world = World::new(1, Weather { early_ms: 20, turn_ms: 25, ..Weather::default() }, 182);
+    world.pipes[0].queue(&stream(90_000, 1));
+    while world.step([true, true]) {}
+    let data = 90_000_usize.div_ceil(180);
+    assert_eq!(world.fragments[0], data, "fragments are sent again");
+    assert_eq!(world.heard[1].len(), 90_000);
+}
+
+/// After a few losses the pipe soon fills the radio again.
+#[test]
+fn losses_do_not_slow_down_what_follows() {
+    let weather = Weather { early_ms: 30, turn_ms: 4, ..Weather::default() };
+    let took = |doomed: &[u64]| {
+        let mut world = World::new(1, weather, 182);
+        world.air.lose(doomed.iter().copied().collect());
+        world.pipes[0].queue(&stream(90_000, 1));
+        while world.step([true, true]) {}
+        assert_eq!(world.heard[1].len(), 90_000);
+        world.now_ms
+    };
+    let (quiet, unlucky) = (took(&[]), took(&[3, 41, 60, 85, 110]));
+    println!("{quiet} ms without losses, {unlucky} ms with five");
+    assert!(unlucky <= quiet * 3 / 2, "{unlucky} ms with five losses, {quiet} ms without");
 }
 
 /// Fragments that overtake each other on several bearers (EATT) are not taken for lost.
@@ -163,7 +192,8 @@ fn reordering_alone_repeats_nothing() {
     while world.step([true, true]) {}
     let data = 90_000_usize.div_ceil(180);
     assert!(world.air.overtakings() > data / 10, "the air reorders: {}", world.air.overtakings());
-    assert!(world.fragments <= data + data / 4, "{} fragments for {data}", world.fragments);
+    let fragments = world.fragments[0] + world.fragments[1];
+    assert!(fragments <= data + data / 4, "{fragments} fragments for {data}");
     assert_eq!(world.heard[1].len(), 90_000);
 }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const ARRIVED: &str = "owner::connections: written address=";
 /// Fragments of a stranger's offer at BlueZ's MTU, 517.
 const FRAGMENTS: usize = 4;
+/// Starts of a payee's device: BlueZ lays a service out in six ways, by chance.
+const STARTS: usize = 6;
 /// How long the payer waits for an answer that does not come.
 const WAIT_S: u64 = 5;
 
@@ -76,6 +78,23 @@ pub(super) fn daemon_killed(guest: &mut Guest) -> Result<Seen> {
     payer.stop()?;
     payee.stop()?;
     Ok(format!("{} then, received when the daemon was back, once", first.state).into())
+}
+
+/// The payee's device is switched off and on between payments. The payer's system remembers the
+/// services of its earlier starts.
+pub(super) fn restarts(guest: &mut Guest) -> Result<Seen> {
+    let payer = guest.start("asha", "hci1", &["--gatt-only"])?;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..STARTS {
+        let payee = guest.start("sita", "hci0", &["--gatt-only"])?;
+        let paid = payer.pay_received(&payee.request("1.00")?)?;
+        slowest = slowest.max(paid.took);
+        guest.accepted.push(paid.id);
+        payee.stop()?;
+    }
+    payer.stop()?;
+    let ms = slowest.as_millis();
+    Ok(format!("received after each of {STARTS} starts, the slowest after {ms} ms").into())
 }
 
 /// Paying the same link again is the same payment, and in the end both have it, once.

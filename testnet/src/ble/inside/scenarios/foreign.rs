@@ -2,7 +2,7 @@
 //! our wallet has signed it takes to our payee, and brings the answer. And the same stack as an
 //! attacker.
 
-use super::super::node::until;
+use super::super::node::{Node, until};
 use super::super::{Guest, Seen};
 use anyhow::{Context, Result, ensure};
 use hundi_engine::{Input, LinkId, LinkKind};
@@ -18,7 +18,10 @@ use std::sync::Arc;
 /// The adapter that the other stack takes for itself.
 const ADAPTER: &str = "hci1";
 /// What it does to a payee; after each, somebody honest must be able to pay.
-const ATTACKS: [&str; 5] = ["garbage", "slow", "endless", "wrong_key", "replay"];
+const ATTACKS: [&str; 6] =
+    ["garbage", "slow", "endless", "wrong_key", "replay", "hundred_connections"];
+/// The attack that makes a payment, once.
+const PAYS: &str = "replay";
 
 /// What the foreign central prints.
 #[derive(Debug, Deserialize)]
@@ -31,32 +34,27 @@ struct Paid {
     receipt_hex: String,
 }
 
-/// What its attacks print, one line each.
+/// What an attack prints.
 #[derive(Debug, Deserialize)]
 struct Attacked {
-    scenario: String,
     held: bool,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    figures: serde_json::Value,
 }
 
 /// The wallet signs and is switched off; the other stack pays with what it signed.
 pub(super) fn pays(guest: &mut Guest, bearer: &str) -> Result<Seen> {
     let payee = guest.start("ravi", "hci0", &[])?;
     let uri = payee.request("4.00")?;
-    let wallet = guest.start_plain("asha", &["--reach", "none"])?;
-    let signed = wallet.pay(&uri, 0)?;
-    wallet.stop()?;
-    let mut wallet = Wallet::open(&guest.dir("asha"))?;
-    let offer = guest.payload.join("offer");
-    std::fs::write(&offer, wallet.offer(&signed.id)?).context("the offer")?;
+    let mut signed = sign(guest, &uri)?;
     let args = ["--link", &uri, "--bearer", bearer, "--offer"].map(PathBuf::from);
-    let output = on_its_own(guest, "payer.py", &[&args[..], &[offer]].concat())?;
+    let output = on_its_own(guest, "payer.py", &[&args[..], &[signed.offer.clone()]].concat())?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it could not pay: {}", said.trim());
     let paid: Paid = serde_json::from_slice(&output.stdout).context("what it printed")?;
-    wallet.take_answer(&paid.receipt_hex)?;
-    ensure!(wallet.state(&signed.id)? == "received", "what it brought is no receipt");
-    let row = payee.row(&signed.id)?;
-    ensure!(row.is_some_and(|row| row.state == "received"), "the payee does not have it");
+    signed.is_received_with(&paid.receipt_hex, &payee)?;
     guest.accepted.push(signed.id);
     payee.stop()?;
     let mut seen = Seen::from("paid, and its receipt is one to our wallet".to_owned());
@@ -72,18 +70,72 @@ pub(super) fn pays(guest: &mut Guest, bearer: &str) -> Result<Seen> {
     Ok(seen)
 }
 
-/// A payee of the driver under attack.
+/// A payee under attack, in one way after the other; after each somebody honest pays it.
 pub(super) fn attacks(guest: &mut Guest) -> Result<Seen> {
-    let output = on_its_own(guest, "scenarios.py", &ATTACKS.map(PathBuf::from))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<Attacked> =
-        printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let missing: Vec<&str> = ATTACKS
-        .into_iter()
-        .filter(|name| !lines.iter().any(|line| line.scenario == *name && line.held))
-        .collect();
-    ensure!(missing.is_empty(), "did not hold: {}; {printed}", missing.join(", "));
+    let payee = guest.start("ravi", "hci0", &[])?;
+    for attack in ATTACKS {
+        attacked(guest, &payee, attack).with_context(|| format!("attacked: {attack}"))?;
+    }
+    payee.stop()?;
     Ok(format!("an honest payment after each of {}", ATTACKS.join(", ")).into())
+}
+
+fn attacked(guest: &mut Guest, payee: &Node, attack: &str) -> Result<()> {
+    let uri = payee.request("4.00")?;
+    let mut signed = sign(guest, &uri)?;
+    let args = [
+        "--link".into(),
+        PathBuf::from(&uri),
+        "--offer".into(),
+        signed.offer.clone(),
+        "--log".into(),
+        payee.log().to_owned(),
+        attack.into(),
+    ];
+    let output = on_its_own(guest, "attacker.py", &args)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let attacked: Attacked = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("what it printed; it said: {}", said.trim()))?;
+    eprintln!("{attack}: {}", attacked.figures);
+    ensure!(attacked.held, "{}", attacked.why);
+    let mut honest = uri;
+    if attack == PAYS {
+        let receipt = attacked.figures["answer_hex"].as_str().context("no answer")?;
+        signed.is_received_with(receipt, payee)?;
+        guest.accepted.push(signed.id);
+        honest = payee.request("4.00")?;
+    }
+    let payer = guest.start("asha", ADAPTER, &[])?;
+    guest.accepted.push(payer.pay_received(&honest)?.id);
+    payer.stop()
+}
+
+/// What a wallet has signed, for others to take to its payee.
+struct Signed {
+    id: String,
+    offer: PathBuf,
+    wallet: Wallet,
+}
+
+fn sign(guest: &mut Guest, uri: &str) -> Result<Signed> {
+    let device = guest.start_plain("asha", &["--reach", "none"])?;
+    let id = device.pay(uri, 0)?.id;
+    device.stop()?;
+    let wallet = Wallet::open(&guest.dir("asha"))?;
+    let offer = guest.payload.join("offer");
+    std::fs::write(&offer, wallet.offer(&id)?).context("the offer")?;
+    Ok(Signed { id, offer, wallet })
+}
+
+impl Signed {
+    /// What somebody brought is a receipt to the wallet, and the payee has the payment once.
+    fn is_received_with(&mut self, receipt_hex: &str, payee: &Node) -> Result<()> {
+        self.wallet.take_answer(receipt_hex)?;
+        ensure!(self.wallet.state(&self.id)? == "received", "what it brought is no receipt");
+        let rows: Vec<_> = payee.rows()?.into_iter().filter(|row| row.id == self.id).collect();
+        ensure!(rows.len() == 1 && rows[0].state == "received", "the payee has {rows:?}");
+        Ok(())
+    }
 }
 
 /// Runs one of its programs while it has the adapter, and gives the adapter back.

@@ -1,0 +1,214 @@
+//! What a link is worth without this driver: the same adapters and the same calls of BlueZ, and
+//! nothing of ours in between. What the driver reaches is judged beside it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bluer::Uuid;
+use bluer::adv::{self, AdvertisementHandle};
+use bluer::gatt::local::{ApplicationHandle, CharacteristicNotifier};
+use bluer::l2cap::{SeqPacket, SeqPacketListener, Socket, SocketAddr};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::node::WITHIN;
+use crate::puppet::{Puppet, application};
+use crate::scenarios::Setup;
+
+/// The advertised service of the peripheral.
+const SHOWN: [u8; 16] = [0xc4; 16];
+/// Bytes of one write: as many as the driver writes at most.
+const WRITE_BYTES: usize = 510;
+/// Bytes of one unit of a channel: as many as the driver's.
+const UNIT_BYTES: usize = 2_050;
+/// Values that have arrived and were not read yet.
+const WINDOW: usize = 4_096;
+/// BlueZ takes two seconds to disconnect.
+const BETWEEN: Duration = Duration::from_secs(3);
+/// When nothing has arrived for so long, what is missing was dropped.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// A transfer: what arrived until the last of it had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    pub(crate) bytes: usize,
+    pub(crate) took: Duration,
+}
+
+/// A peripheral with the service of `docs/ble.md`.
+struct Peripheral {
+    values: mpsc::Receiver<Vec<u8>>,
+    notifiers: mpsc::Receiver<CharacteristicNotifier>,
+    _service: ApplicationHandle,
+}
+
+impl Peripheral {
+    async fn start(puppet: &Puppet) -> anyhow::Result<Self> {
+        let (written, values) = mpsc::channel(WINDOW);
+        let (subscribed, notifiers) = mpsc::channel(4);
+        let service = puppet.adapter.serve_gatt_application(application(written, subscribed));
+        Ok(Peripheral { values, notifiers, _service: service.await? })
+    }
+}
+
+/// Puts the peripheral on the air, once an advertisement of before and its connection have gone.
+async fn show(puppet: &Puppet) -> anyhow::Result<AdvertisementHandle> {
+    sleep(BETWEEN).await;
+    let shown = adv::Advertisement {
+        service_uuids: [Uuid::from_bytes(SHOWN)].into(),
+        discoverable: Some(true),
+        ..Default::default()
+    };
+    Ok(puppet.adapter.advertise(shown).await?)
+}
+
+/// Sends so many bytes over GATT, so many times, from the second adapter to the first.
+pub(crate) async fn gatt(
+    setup: &Setup,
+    bytes: usize,
+    times: usize,
+) -> anyhow::Result<Vec<Transfer>> {
+    let [here, there] = &setup.adapters;
+    let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
+    let mut peripheral = Peripheral::start(&payee).await?;
+    let _shown = show(&payee).await?;
+    let mut over = puppet.connect(SHOWN).await?;
+    let mut transfers = Vec::new();
+    for _ in 0..times {
+        let began = Instant::now();
+        let sending = async {
+            for at in (0..bytes).step_by(WRITE_BYTES) {
+                over.write(vec![0x5a; WRITE_BYTES.min(bytes - at)]).await;
+            }
+        };
+        let arriving = async {
+            let mut transfer = Transfer { bytes: 0, took: Duration::ZERO };
+            while transfer.bytes < bytes {
+                match timeout(SILENCE, peripheral.values.recv()).await {
+                    Ok(Some(value)) => {
+                        transfer.bytes += value.len();
+                        transfer.took = began.elapsed();
+                    }
+                    _ => break,
+                }
+            }
+            transfer
+        };
+        let ((), transfer) = tokio::join!(sending, arriving);
+        transfers.push(transfer);
+    }
+    over.leave().await?;
+    Ok(transfers)
+}
+
+/// The same over a channel.
+pub(crate) async fn l2cap(
+    setup: &Setup,
+    bytes: usize,
+    times: usize,
+) -> anyhow::Result<Vec<Transfer>> {
+    let [here, there] = &setup.adapters;
+    let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
+    let _shown = show(&payee).await?;
+    let (sender, receiver) = channel(&payee, &puppet).await?;
+    let mut transfers = Vec::new();
+    for _ in 0..times {
+        let began = Instant::now();
+        let sending = async {
+            for at in (0..bytes).step_by(UNIT_BYTES) {
+                sender.send(&vec![0x5a; UNIT_BYTES.min(bytes - at)]).await?;
+            }
+            anyhow::Ok(())
+        };
+        let arriving = async {
+            let mut transfer = Transfer { bytes: 0, took: Duration::ZERO };
+            let mut unit = vec![0; UNIT_BYTES];
+            while transfer.bytes < bytes {
+                let length = timeout(WITHIN, receiver.recv(&mut unit)).await??;
+                ensure!(length > 0, "the channel has ended");
+                transfer.bytes += length;
+                transfer.took = began.elapsed();
+            }
+            anyhow::Ok(transfer)
+        };
+        let (sent, transfer) = tokio::join!(sending, arriving);
+        sent?;
+        transfers.push(transfer?);
+    }
+    drop((sender, receiver));
+    puppet.forget(SHOWN).await;
+    Ok(transfers)
+}
+
+/// A channel between the two, its central's end first.
+async fn channel(payee: &Puppet, puppet: &Puppet) -> anyhow::Result<(SeqPacket, SeqPacket)> {
+    let (listener, psm) = listen(payee).await?;
+    let there = puppet.find(SHOWN).await?.address();
+    let connecting = puppet.channel(there, psm);
+    let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
+    tokio::try_join!(connecting, accepting)
+}
+
+async fn listen(puppet: &Puppet) -> anyhow::Result<(SeqPacketListener, u16)> {
+    let kind = puppet.adapter.address_type().await?;
+    let socket = Socket::new_seq_packet()?;
+    socket.bind(SocketAddr::new(puppet.adapter.address().await?, kind, 0))?;
+    socket.set_recv_mtu(u16::try_from(UNIT_BYTES)?)?;
+    let listener = socket.listen(1)?;
+    let psm = listener.as_ref().local_addr()?.psm;
+    Ok((listener, psm))
+}
+
+/// How long it takes to connect with a device that was seen, find its service, and have one value
+/// back, so many times, each with a connection of its own.
+pub(crate) async fn echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Duration>> {
+    let [here, there] = &setup.adapters;
+    let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
+    let mut took = Vec::new();
+    for _ in 0..times {
+        // Also because it is asked for a notifier when the first one subscribes, and no other.
+        let mut peripheral = Peripheral::start(&payee).await?;
+        let _shown = show(&payee).await?;
+        let device = puppet.find(SHOWN).await?;
+        let began = Instant::now();
+        let mut over = puppet.use_service(device).await?;
+        over.write(vec![1; 20]).await;
+        let echoing = async {
+            let mut notifier = peripheral.notifiers.recv().await.context("nobody subscribes")?;
+            let value = peripheral.values.recv().await.context("nothing is written")?;
+            notifier.notify(value).await?;
+            anyhow::Ok(over.read().await?)
+        };
+        ensure!(timeout(WITHIN, echoing).await?? == [1; 20], "another value comes back");
+        took.push(began.elapsed());
+        over.leave().await?;
+        puppet.forget(SHOWN).await;
+    }
+    Ok(took)
+}
+
+/// The same over a channel, whose number is known.
+pub(crate) async fn channel_echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Duration>> {
+    let [here, there] = &setup.adapters;
+    let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
+    let (listener, psm) = listen(&payee).await?;
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let _shown = show(&payee).await?;
+        let address = puppet.find(SHOWN).await?.address();
+        let began = Instant::now();
+        let connecting = puppet.channel(address, psm);
+        let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
+        let (central, peripheral) = tokio::try_join!(connecting, accepting)?;
+        let mut value = [0; 20];
+        central.send(&[1; 20]).await?;
+        let length = timeout(WITHIN, peripheral.recv(&mut value)).await??;
+        peripheral.send(&value[..length]).await?;
+        timeout(WITHIN, central.recv(&mut value)).await??;
+        ensure!(value == [1; 20], "another value comes back");
+        took.push(began.elapsed());
+        drop((central, peripheral));
+        puppet.forget(SHOWN).await;
+    }
+    Ok(took)
+}
