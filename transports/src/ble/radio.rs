@@ -49,6 +49,8 @@ pub struct Radio {
     shown: Option<Advertisement>,
     new_address: bool,
     invited: Option<(Session, LinkKey)>,
+    /// Until when a payer is expected, and no peer looked for.
+    expecting_until_ms: Option<u64>,
     search: Option<Search>,
     /// With whom a connection is being made, and whether to pay.
     connecting: Option<(Address, bool)>,
@@ -77,6 +79,7 @@ impl Radio {
             shown: None,
             new_address: true,
             invited: None,
+            expecting_until_ms: None,
             search: None,
             connecting: None,
             connections: BTreeMap::new(),
@@ -141,7 +144,8 @@ impl Radio {
         let fingerprint = self.advertised.filter(|(shown, _)| *shown != self.advertisement());
         let advertise = fingerprint.map(|(_, since_ms)| since_ms + self.config.advertise_ms);
         let scan = self.scan.deadline(self.want());
-        let others = [Some(self.rotate_at_ms), advertise, scan, self.choose_at_ms];
+        let others =
+            [Some(self.rotate_at_ms), advertise, scan, self.choose_at_ms, self.expecting_until_ms];
         links.chain(others.into_iter().flatten()).min()
     }
 
@@ -179,7 +183,10 @@ impl Radio {
             }
             Input::ScanLost => self.scan.lost(),
             Input::Hold(held) => self.held = held,
-            Input::Invite(invited) => self.invited = invited,
+            Input::Invite(invited) => {
+                self.expecting_until_ms = invited.as_ref().map(|_| now_ms + self.config.expect_ms);
+                self.invited = invited;
+            }
             Input::Pay { session, first, until_ms } => {
                 self.begin_search(now_ms, Search::new(session, first, until_ms));
             }

@@ -1,6 +1,6 @@
 //! One radio against what hostile or unlucky centrals do to it, input by input.
 
-use hundi_transports::ble::advertisement::{Advertisement, decode};
+use hundi_transports::ble::advertisement::{Advertisement, Beacon, decode};
 use hundi_transports::ble::contacts::Address;
 use hundi_transports::ble::hint::Session;
 use hundi_transports::ble::radio::{Config, ConnectionId, Input, Output, Radio, Role};
@@ -92,6 +92,31 @@ fn a_session_has_another_address_than_the_beacon_before_it() {
     let bytes = Advertisement::Payee([5; 16]).encode();
     let advertise = Output::Advertise { bytes, new_address: true, fast: true };
     assert!(shown.contains(&advertise), "{shown:?}");
+}
+
+/// Its payer may be connecting: who has just shown a session connects to nobody, for a while.
+#[test]
+fn a_fresh_session_has_the_radio_to_itself() {
+    let mut radio = radio();
+    let key = LinkKey::from_bytes([77; 32]);
+    let session = Session { uuid: [5; 16], key: key.public(), psm: None };
+    let beacon = Beacon { fingerprint: [1; 6], id: [0; 4] };
+    let sighting = decode(&Advertisement::Mesh(beacon).encode());
+    let connects = |radio: &mut Radio, now_ms| {
+        let seen = Input::Sighted { address: Address([9; 16]), sighting: sighting.clone() };
+        let inputs = [(0_u64, seen), (10, Input::Time), (9_000, Input::Time)];
+        let outputs =
+            inputs.into_iter().flat_map(|(after_ms, input)| radio.handle(now_ms + after_ms, input));
+        outputs.filter(|output| matches!(output, Output::Connect { .. })).count() > 0
+    };
+    let _ = radio.handle(100, Input::Invite(Some((session, key.clone()))));
+    assert!(!connects(&mut radio, 200), "while its payer is expected");
+    assert_eq!(radio.deadline(), Some(30_100));
+    assert!(connects(&mut radio, 30_100), "a stall that always shows one hears news");
+    let mut other = self::radio();
+    let _ = other.handle(100, Input::Invite(Some((session, key))));
+    let _ = other.handle(101, Input::Invite(None));
+    assert!(connects(&mut other, 200), "and whose session is answered goes on at once");
 }
 
 /// A payer is told in time even if its adapter never comes, or goes while it looks.

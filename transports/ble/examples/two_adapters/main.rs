@@ -4,7 +4,8 @@
 //! `two_adapters [SCENARIO]...` runs all scenarios, or those named, and prints a JSON line for each
 //! event and for each scenario. Exit status 0: all held. Adapters are `hci0` and `hci1`, or those of
 //! `HUNDI_ADAPTERS` (`hci0,hci1`); `HUNDI_DAEMON` is a command that takes `kill` and `start`, for
-//! the scenario that kills bluetoothd; `HUNDI_PAYMENTS` is how many payments a scenario makes.
+//! the scenario that kills bluetoothd; `HUNDI_PAYMENTS` is how many payments a scenario makes; with `HUNDI_QUIET` what the driver tells is
+//! counted and not printed.
 
 mod hostile;
 mod node;

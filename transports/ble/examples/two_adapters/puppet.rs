@@ -120,13 +120,12 @@ impl Puppet {
         timeout(WITHIN, connecting).await.context("not connected")?
     }
 
-    /// Forgets the device that shows this session, connected or not, so that it is news again.
-    pub(crate) async fn forget(&self, session: [u8; 16]) {
+    /// Forgets every device: of one whose services it remembers BlueZ does not tell what it
+    /// advertises.
+    pub(crate) async fn forget_all(&self) {
         for address in self.adapter.device_addresses().await.unwrap_or_default() {
-            if self.shows(address, session).await.is_some() {
-                // It may be forgotten already.
-                let _ = self.adapter.remove_device(address).await;
-            }
+            // It may be forgotten already.
+            let _ = self.adapter.remove_device(address).await;
         }
     }
 

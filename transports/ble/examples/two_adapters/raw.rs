@@ -51,9 +51,11 @@ impl Peripheral {
     }
 }
 
-/// Puts the peripheral on the air, once an advertisement of before and its connection have gone.
-async fn show(puppet: &Puppet) -> anyhow::Result<AdvertisementHandle> {
+/// Puts the peripheral on the air, once an advertisement of before and its connection have gone, and
+/// the central has forgotten it.
+async fn show(puppet: &Puppet, central: &Puppet) -> anyhow::Result<AdvertisementHandle> {
     sleep(BETWEEN).await;
+    central.forget_all().await;
     let shown = adv::Advertisement {
         service_uuids: [Uuid::from_bytes(SHOWN)].into(),
         discoverable: Some(true),
@@ -71,7 +73,7 @@ pub(crate) async fn gatt(
     let [here, there] = &setup.adapters;
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
     let mut peripheral = Peripheral::start(&payee).await?;
-    let _shown = show(&payee).await?;
+    let _shown = show(&payee, &puppet).await?;
     let mut over = puppet.connect(SHOWN).await?;
     let mut transfers = Vec::new();
     for _ in 0..times {
@@ -109,7 +111,7 @@ pub(crate) async fn l2cap(
 ) -> anyhow::Result<Vec<Transfer>> {
     let [here, there] = &setup.adapters;
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
-    let _shown = show(&payee).await?;
+    let _shown = show(&payee, &puppet).await?;
     let (sender, receiver) = channel(&payee, &puppet).await?;
     let mut transfers = Vec::new();
     for _ in 0..times {
@@ -136,7 +138,6 @@ pub(crate) async fn l2cap(
         transfers.push(transfer?);
     }
     drop((sender, receiver));
-    puppet.forget(SHOWN).await;
     Ok(transfers)
 }
 
@@ -168,7 +169,7 @@ pub(crate) async fn echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Du
     for _ in 0..times {
         // Also because it is asked for a notifier when the first one subscribes, and no other.
         let mut peripheral = Peripheral::start(&payee).await?;
-        let _shown = show(&payee).await?;
+        let _shown = show(&payee, &puppet).await?;
         let device = puppet.find(SHOWN).await?;
         let began = Instant::now();
         let mut over = puppet.use_service(device).await?;
@@ -182,7 +183,6 @@ pub(crate) async fn echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Du
         ensure!(timeout(WITHIN, echoing).await?? == [1; 20], "another value comes back");
         took.push(began.elapsed());
         over.leave().await?;
-        puppet.forget(SHOWN).await;
     }
     Ok(took)
 }
@@ -194,7 +194,7 @@ pub(crate) async fn channel_echoes(setup: &Setup, times: usize) -> anyhow::Resul
     let (listener, psm) = listen(&payee).await?;
     let mut took = Vec::new();
     for _ in 0..times {
-        let _shown = show(&payee).await?;
+        let _shown = show(&payee, &puppet).await?;
         let address = puppet.find(SHOWN).await?.address();
         let began = Instant::now();
         let connecting = puppet.channel(address, psm);
@@ -208,7 +208,6 @@ pub(crate) async fn channel_echoes(setup: &Setup, times: usize) -> anyhow::Resul
         ensure!(value == [1; 20], "another value comes back");
         took.push(began.elapsed());
         drop((central, peripheral));
-        puppet.forget(SHOWN).await;
     }
     Ok(took)
 }

@@ -36,7 +36,8 @@ impl Watcher {
 /// Listens to the driver from now on.
 pub(crate) fn install() -> anyhow::Result<Watcher> {
     let watcher = Watcher::default();
-    let listener = Listener { watcher: watcher.clone(), started: Instant::now() };
+    let prints = std::env::var_os("HUNDI_QUIET").is_none();
+    let listener = Listener { watcher: watcher.clone(), started: Instant::now(), prints };
     tracing::subscriber::set_global_default(listener).context("somebody listens already")?;
     Ok(watcher)
 }
@@ -44,18 +45,21 @@ pub(crate) fn install() -> anyhow::Result<Watcher> {
 struct Listener {
     watcher: Watcher,
     started: Instant,
+    prints: bool,
 }
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target().starts_with("hundi")
+        metadata.is_event() && metadata.target().starts_with("hundi_transport_ble")
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let ms = self.started.elapsed().as_millis();
-        eprintln!("{ms:>6} {} {}{}", fields.adapter, fields.message, fields.rest);
+        if self.prints {
+            let ms = self.started.elapsed().as_millis();
+            eprintln!("{ms:>6} {} {}{}", fields.adapter, fields.message, fields.rest);
+        }
         let mut all = self.watcher.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let counts = all.entry(fields.adapter).or_default();
         match fields.message.as_str() {

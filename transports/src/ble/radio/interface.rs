@@ -45,6 +45,10 @@ pub struct Config {
     /// How long a link may carry no message before the end that began it closes it, to save both
     /// batteries.
     pub idle_ms: u64,
+    /// How long a device that has just shown a session looks for no peer of its own: its payer may
+    /// be about to connect, and two devices that connect to each other at the same moment may both
+    /// get nothing. Longer, and a stall that always shows one would fetch no news.
+    pub expect_ms: u64,
     /// Whether the system advertises service data. iOS does not.
     pub service_data: bool,
 }
@@ -61,6 +65,7 @@ impl Config {
             rotate_ms: 900_000,
             advertise_ms: 2_000,
             idle_ms: 10_000,
+            expect_ms: 30_000,
             service_data: true,
         }
     }

@@ -11,6 +11,7 @@ impl Radio {
             self.search = None;
             outputs.push(Output::NoAnswer);
         }
+        self.expecting_until_ms.take_if(|until_ms| now_ms >= *until_ms);
         if !self.powered {
             return;
         }
@@ -78,7 +79,7 @@ impl Radio {
         match &self.search {
             Some(_) if self.pays_now() || free == 0 => Want::Nothing,
             Some(_) => Want::Payee,
-            None if free <= 1 => Want::Nothing,
+            None if free <= 1 || self.expecting_until_ms.is_some() => Want::Nothing,
             None => Want::Mesh,
         }
     }

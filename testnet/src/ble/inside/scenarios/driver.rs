@@ -11,7 +11,7 @@ pub(super) fn measures(guest: &mut Guest, scenario: &str) -> Result<Seen> {
     let mut command = Command::new(guest.program("two_adapters"));
     command.arg(scenario).env("HUNDI_PAYMENTS", guest.payments.min(u64::from(u8::MAX)).to_string());
     // What it tells of every value would be a part of what it measures.
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = command.env("HUNDI_QUIET", "1").stdin(Stdio::null()).output();
     let output = output.context("the driver's program")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let last: Value = printed

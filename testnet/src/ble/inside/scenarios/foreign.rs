@@ -104,6 +104,9 @@ fn attacked(guest: &mut Guest, payee: &Node, attack: &str) -> Result<()> {
         signed.is_received_with(receipt, payee)?;
         guest.accepted.push(signed.id);
         honest = payee.request("4.00")?;
+    } else {
+        // Its device needs the store.
+        drop(signed);
     }
     let payer = guest.start("asha", ADAPTER, &[])?;
     guest.accepted.push(payer.pay_received(&honest)?.id);
