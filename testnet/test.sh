@@ -147,10 +147,12 @@ demo() {
     "$target/debug/hundi-testnet" demo --json
 }
 
-# By Bluetooth, with a real daemon; all scenarios: `hundi-testnet ble`.
+# By Bluetooth, with a real daemon; all scenarios: `hundi-testnet ble`. Before it what of the foreign
+# central needs no radio: that it reads and writes the vectors.
 ble() {
-    "$target/debug/hundi-testnet" ble --json --payments 2 \
-        pay-gatt pay-l2cap refusal strangers-sync foreign-gatt bank-settles
+    bash testnet/ble/guest.sh foreign-test &&
+        "$target/debug/hundi-testnet" ble --json --payments 2 \
+            pay-gatt pay-l2cap refusal strangers-sync foreign-gatt bank-settles
 }
 
 stage install install_parts
