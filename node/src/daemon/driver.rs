@@ -132,11 +132,23 @@ impl Driver {
         }
     }
 
-    /// Runs until told to stop, until the network side ends, or until the store fails.
+    /// Runs until told to stop, until the network side ends, or until the store fails; then ends
+    /// what Bluetooth does.
     pub(super) async fn run(
         mut self,
-        mut events: libp2p::Events,
+        events: libp2p::Events,
         mut air: Option<ble::Events>,
+        inbox: mpsc::Receiver<Request>,
+    ) -> Result<(), StoreFailed> {
+        let ended = self.serve(events, &mut air, inbox).await;
+        self.leave_air(air).await;
+        ended
+    }
+
+    async fn serve(
+        &mut self,
+        mut events: libp2p::Events,
+        air: &mut Option<ble::Events>,
         mut inbox: mpsc::Receiver<Request>,
     ) -> Result<(), StoreFailed> {
         self.input(Input::Tick).await;
@@ -173,10 +185,10 @@ impl Driver {
                         self.events(events.collect()).await;
                     }
                 },
-                event = next_of(&mut air) => match event {
+                event = next_of(air) => match event {
                     None => {
                         self.air_ended();
-                        air = None;
+                        *air = None;
                     }
                     Some(event) => {
                         let events = air.as_mut();

@@ -151,7 +151,9 @@ impl World {
         self.truth.books.push(Books::new(self.network.id(), number));
         self.witness.bank(self.seed, number);
         self.start_bank(bank);
-        self.operate(bank, OperationKind::Provision, 100 * LIMIT)
+        // What the guarantees of all grants need, or the last to come would get none.
+        let grants = u64::from(self.scenario.nodes / 10).max(100);
+        self.operate(bank, OperationKind::Provision, grants * LIMIT)
     }
 
     /// Moves money at a bank.

@@ -12,6 +12,9 @@ use crate::limits::{
     WITHDRAWAL_ENDS, WITHDRAWN_WITHIN,
 };
 
+const NOT_FOUND: &str = "nobody can find this device: BlueZ takes no advertisement; if it stays so, \
+    restart the service bluetooth";
+
 /// What to advertise; the number makes a repeated order another one, because a connection takes the
 /// advertisement off the air.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +30,13 @@ pub(crate) struct Shown {
     pub(crate) fast: bool,
 }
 
+/// Runs until nobody orders any more; then what is on the air has left it.
+///
+/// It must not be given up before: BlueZ never takes an advertisement back whose owner has gone
+/// while it was put on the air, and it has five places.
 pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
     let mut on_air = None;
+    let mut told = false;
     loop {
         let order = orders.borrow_and_update().clone();
         if let Some(old) = on_air.take() {
@@ -36,19 +44,28 @@ pub(crate) async fn run(adapter: Adapter, mut orders: watch::Receiver<Order>) {
         }
         let mut again = None;
         if let Some(shown) = order.shown {
-            on_air = show(&adapter, &shown).await;
-            let refused = on_air.is_none();
-            tracing::debug!(adapter = adapter.name(), fast = shown.fast, refused, "advertising");
-            again = Some(match (refused, shown.fast) {
-                (true, _) => REFUSED_WAIT,
-                (false, true) => RENEWED_EVERY_FAST,
-                (false, false) => RENEWED_EVERY,
-            });
+            let fast = shown.fast;
+            again = Some(if fast { RENEWED_EVERY_FAST } else { RENEWED_EVERY });
+            match show(&adapter, &shown).await {
+                Ok(handle) => {
+                    tracing::debug!(adapter = adapter.name(), fast, "advertising");
+                    (on_air, told) = (Some(handle), false);
+                }
+                Err(error) => {
+                    again = Some(REFUSED_WAIT);
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "{NOT_FOUND}");
+                    }
+                }
+            }
         }
         tokio::select! {
-            changed = orders.changed() => if changed.is_err() { return },
+            changed = orders.changed() => if changed.is_err() { break },
             () = sleep(again.unwrap_or_default()), if again.is_some() => {}
         }
+    }
+    if let Some(old) = on_air {
+        withdraw(&adapter, old).await;
     }
 }
 
@@ -69,17 +86,16 @@ async fn withdraw(adapter: &Adapter, old: AdvertisementHandle) {
     let _ = timeout(WITHDRAWN_WITHIN, withdrawn).await;
 }
 
-/// Puts it on the air; without intervals where BlueZ takes none.
-async fn show(adapter: &Adapter, shown: &Shown) -> Option<AdvertisementHandle> {
-    for with_interval in [true, false] {
-        let advertisement = advertisement(shown, with_interval);
-        match timeout(CALL_TIMEOUT, adapter.advertise(advertisement)).await {
-            Ok(Ok(handle)) => return Some(handle),
-            Ok(Err(error)) => tracing::debug!(%error, with_interval, "no advertisement"),
-            Err(_) => tracing::debug!("no advertisement: BlueZ does not answer"),
+/// Puts it on the air; without intervals where BlueZ takes none. However long it takes: the bus
+/// itself gives up a daemon that hangs.
+async fn show(adapter: &Adapter, shown: &Shown) -> bluer::Result<AdvertisementHandle> {
+    match adapter.advertise(advertisement(shown, true)).await {
+        Ok(handle) => Ok(handle),
+        Err(error) => {
+            tracing::debug!(%error, "no advertisement with an interval");
+            adapter.advertise(advertisement(shown, false)).await
         }
     }
-    None
 }
 
 /// BlueZ's fields for the bytes of an advertisement of ours.

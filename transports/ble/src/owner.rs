@@ -162,7 +162,9 @@ impl Owner {
         self.inputs.extend(self.links.keys().copied().map(Input::Resume));
         self.inputs.push_back(Input::Powered(false));
         self.settle();
-        self.station = None;
+        if let Some(station) = self.station.take() {
+            station.close().await;
+        }
         let giving = async {
             for event in self.pending {
                 if self.events.send(event).await.is_err() {

@@ -41,12 +41,15 @@ pub fn start(config: Config) -> Result<(Handle, Events), StartError> {
     // On one thread: a caller of libdbus may read what comes while it writes, and the task that
     // hands answers out, on another thread, would not learn of an answer that was read so.
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    // Who reads the events learns that everything is over, the farewell too.
+    let last = events.clone();
     let owner = Owner::new(config.clone(), entropy, windows.clone(), events, notes.clone());
     let work = async move {
         let keeper = tokio::spawn(keeper::run(config, notes));
         owner.run(commands_receiver, notes_receiver).await;
         keeper.abort();
         sleep(FAREWELL).await;
+        drop(last);
     };
     thread::Builder::new().name("ble".to_owned()).spawn(move || runtime.block_on(work))?;
     Ok((Handle::new(commands, windows), Events(events_receiver)))

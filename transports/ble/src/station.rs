@@ -11,7 +11,7 @@ use futures::StreamExt;
 use hundi_transports::ble::advertisement::Beacon;
 use hundi_transports::ble::info::{INFO_BYTES, Info};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::bearer::Bearer;
@@ -34,6 +34,7 @@ pub(crate) struct Station {
     pub(crate) scanning: watch::Sender<scanner::Order>,
     pub(crate) notifications: mpsc::Sender<Notification>,
     info: watch::Sender<[u8; INFO_BYTES]>,
+    advertiser: JoinHandle<()>,
     _application: ApplicationHandle,
     _tasks: JoinSet<()>,
 }
@@ -85,7 +86,7 @@ impl Station {
         let (notifications, to_notify) = mpsc::channel(NOTIFICATIONS_WINDOW);
         tasks.spawn(server::notify(subscriptions, to_notify, notes.clone()));
         let (advertising, orders) = watch::channel(advertiser::Order::default());
-        tasks.spawn(advertiser::run(adapter.clone(), orders));
+        let advertiser = tokio::spawn(advertiser::run(adapter.clone(), orders));
         let (scanning, orders) = watch::channel(scanner::Order::default());
         tasks.spawn(scanner::run(adapter.clone(), orders, notes.clone()));
         let watch = Watch { bus, daemon, adapter: adapter.clone() };
@@ -97,10 +98,18 @@ impl Station {
             scanning,
             notifications,
             info,
+            advertiser,
             _application,
             _tasks,
         };
         Ok((station, watch))
+    }
+
+    /// Waits until what it has on the air has left it.
+    pub(crate) async fn close(self) {
+        drop(self.advertising);
+        // A daemon that hangs is not waited for.
+        let _ = timeout(CALL_TIMEOUT, self.advertiser).await;
     }
 
     /// What INFO says from now on.

@@ -11,6 +11,12 @@ use hundi_transport_ble as ble;
 use hundi_transports::ble::hint::Session;
 use hundi_transports::link::{CloseReason, LinkEvent, LinkInfo};
 use std::collections::HashSet;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long leaving the air may take: BlueZ lets two seconds pass before it disconnects somebody,
+/// and a daemon that hangs is not waited for.
+const LEAVING_MAX: Duration = Duration::from_secs(8);
 
 /// The driver's state of Bluetooth.
 pub(super) struct Air {
@@ -125,6 +131,18 @@ impl Driver {
         let error = ble::AdapterError::Failed { reason };
         tracing::error!(%error, "no Bluetooth");
         self.adapter(Adapter::Off(error));
+    }
+
+    /// Says goodbye on all links and takes everything off the air. BlueZ keeps some of what a program
+    /// leaves behind that ends in the middle.
+    pub(super) async fn leave_air(&mut self, air: Option<ble::Events>) {
+        // With the tasks goes the last who asks, and the transport is told to stop.
+        self.air = None;
+        let Some(mut events) = air else { return };
+        let leaving = async { while events.next().await.is_some() {} };
+        if timeout(LEAVING_MAX, leaving).await.is_err() {
+            tracing::warn!("Bluetooth has not stopped in time");
+        }
     }
 
     fn adapter(&self, adapter: Adapter) {
