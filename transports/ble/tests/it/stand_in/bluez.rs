@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     /// The programs' names on the bus, and the paths, of what is registered.
     pub(crate) applications: Vec<(String, String)>,
     pub(crate) advertisements: Vec<(String, String)>,
+    /// How long registering takes.
+    pub(crate) registering: Duration,
     /// How many of these there were at once.
     pub(crate) advertisements_max: usize,
     /// The programs that have started a discovery and not stopped it.
@@ -94,6 +96,8 @@ impl Bluez {
         });
         let mut objects = Crossroads::new();
         objects.set_object_manager_support(Some(connection.clone()));
+        let spawn = Box::new(|work| drop(tokio::spawn(work)));
+        objects.set_async_support(Some((connection.clone(), spawn)));
         let manager = objects.object_manager();
         objects.insert("/", &[manager], ());
         let objects = Arc::new(Mutex::new(objects));
@@ -301,13 +305,25 @@ fn register(
 ) {
     type Options = (dbus::Path<'static>, PropMap);
     let (register, unregister) = (format!("Register{what}"), format!("Unregister{what}"));
-    b.method(register, ("path", "options"), (), move |context, asked, (path, _): Options| {
-        let mut asked = asked.lock().unwrap();
-        list(&mut asked).push((sender(context), path.to_string()));
-        let advertisements = asked.advertisements.len();
-        asked.advertisements_max = asked.advertisements_max.max(advertisements);
-        Ok(())
-    });
+    b.method_with_cr_async(
+        register,
+        ("path", "options"),
+        (),
+        move |mut context, objects, asked| {
+            let (path, _): Options = asked;
+            let asked = objects.data_mut::<Shared>(context.path()).unwrap().clone();
+            let owner = sender(&context);
+            async move {
+                let registering = asked.lock().unwrap().registering;
+                tokio::time::sleep(registering).await;
+                let mut asked = asked.lock().unwrap();
+                list(&mut asked).push((owner, path.to_string()));
+                let advertisements = asked.advertisements.len();
+                asked.advertisements_max = asked.advertisements_max.max(advertisements);
+                context.reply(Ok(()))
+            }
+        },
+    );
     b.method(unregister, ("path",), (), move |_, asked, (path,): (dbus::Path<'static>,)| {
         list(&mut asked.lock().unwrap()).retain(|(_, known)| *known != *path);
         Ok(())

@@ -207,3 +207,24 @@ fn one_advertisement_goes_before_the_next_one_comes() {
         assert_eq!(bluez.asked.lock().unwrap().advertisements_max, 1);
     });
 }
+
+/// BlueZ never takes back what it was putting on the air when its owner went, and has five places.
+#[test]
+fn who_stops_while_it_is_put_on_the_air_waits_and_takes_it_back() {
+    let name = "stand_in::peripheral::who_stops_while_it_is_put_on_the_air_waits_and_takes_it_back";
+    run_on_a_bus(name, async {
+        let bluez = Bluez::start().await;
+        bluez.asked.lock().unwrap().powered = true;
+        bluez.asked.lock().unwrap().registering = Duration::from_millis(300);
+        bluez.plug_in();
+        let config = Config { channels: false, ..Config::new(b"net") };
+        let (handle, mut events) = start(config).unwrap();
+        assert!(matches!(next(&mut events).await, Some(Event::On { .. })));
+        handle.stop().await;
+        assert_eq!(next(&mut events).await, None);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let asked = bluez.asked.lock().unwrap();
+        assert_eq!(asked.advertisements_max, 1, "it was put on the air");
+        assert!(asked.advertisements.is_empty(), "and is there still");
+    });
+}
