@@ -114,8 +114,16 @@ impl Node {
 
     /// Asks for money by Bluetooth: what the payer scans.
     pub(super) fn request(&self, amount: &str) -> Result<String> {
-        let args = ["request", amount, "--ble", "--memo", "tea"];
-        let asked: Asked = run_json(&self.program, &self.dir, &args)?;
+        self.ask(&["request", amount, "--memo", "tea", "--ble"])
+    }
+
+    /// Asks for money, and shows nobody nearby.
+    pub(super) fn request_by_network(&self, amount: &str) -> Result<String> {
+        self.ask(&["request", amount, "--memo", "tea"])
+    }
+
+    fn ask(&self, args: &[&str]) -> Result<String> {
+        let asked: Asked = run_json(&self.program, &self.dir, args)?;
         Ok(asked.uri)
     }
 

@@ -93,7 +93,7 @@ fn pay_by_network(guest: &mut Guest, payee: &Node, uri: &str, payer: &'static st
 /// alone.
 fn strangers(guest: &mut Guest) -> Result<Seen> {
     let one = guest.start("ravi", "hci0", &[])?;
-    let uri = one.request("1.00")?;
+    let uri = one.request_by_network("1.00")?;
     pay_by_network(guest, &one, &uri, "asha")?.stop()?;
     let other = guest.start("mira", "hci1", &[])?;
     let start = std::time::Instant::now();

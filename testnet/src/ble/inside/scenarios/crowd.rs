@@ -11,7 +11,8 @@ const CROWD: [(&str, &str); 3] = [("asha", "hci1"), ("sita", "hci2"), ("mira", "
 /// time: one gets a receipt, the others a signed refusal.
 pub(super) fn three(guest: &mut Guest) -> Result<Seen> {
     let payee = guest.start("ravi", "hci0", &[])?;
-    let earlier = super::pay_by_network(guest, &payee, &payee.request("1.00")?, "kiran")?;
+    let uri = payee.request_by_network("1.00")?;
+    let earlier = super::pay_by_network(guest, &payee, &uri, "kiran")?;
     earlier.stop()?;
     let mut crowd: Vec<Node> = Vec::new();
     for (name, adapter) in CROWD {
