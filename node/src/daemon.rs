@@ -270,9 +270,14 @@ impl Daemon {
         &self.transport
     }
 
-    /// Stops the daemon: links are closed with a goodbye, what was accepted is durable.
+    /// Stops the daemon, and returns when it has ended: links are closed with a goodbye, nothing is on
+    /// the air any more, what was accepted is durable.
     pub async fn stop(&self) {
+        let (ended, end) = oneshot::channel();
         // Already stopped otherwise.
-        drop(self.requests.send(Request::Stop).await);
+        if self.requests.send(Request::Stop(ended)).await.is_ok() {
+            // It says nothing: with the daemon this end goes.
+            let _gone = end.await;
+        }
     }
 }

@@ -21,6 +21,7 @@ use hundi_transport_libp2p as libp2p;
 use hundi_transports::ble::hint::Session;
 use hundi_transports::link::LinkInfo;
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +52,7 @@ pub(super) enum Request {
     Listening { reply: oneshot::Sender<Vec<SocketAddr>> },
     Show(Shown),
     PayNearby { session: Session, id: Hash, reply: oneshot::Sender<bool> },
-    Stop,
+    Stop(oneshot::Sender<Infallible>),
 }
 
 /// An output with its bytes fetched.
@@ -95,6 +96,8 @@ pub(super) struct Driver {
     air: Option<Air>,
     /// A read failed while the engine decided.
     unreadable: Option<ReadError>,
+    /// Who has told it to stop, and waits until it is gone.
+    ended: Option<oneshot::Sender<Infallible>>,
 }
 
 impl Driver {
@@ -129,6 +132,7 @@ impl Driver {
             wake_at: None,
             air: air.map(Air::new),
             unreadable: None,
+            ended: None,
         }
     }
 
@@ -152,7 +156,7 @@ impl Driver {
         mut inbox: mpsc::Receiver<Request>,
     ) -> Result<(), StoreFailed> {
         self.input(Input::Tick).await;
-        loop {
+        while self.ended.is_none() {
             self.keep_air();
             let wait = Duration::from_secs(self.air_due_s().unwrap_or(60).min(60));
             let later = Instant::now() + wait;
@@ -174,7 +178,7 @@ impl Driver {
                     None => return Ok(()),
                 },
                 request = inbox.recv() => match request {
-                    None | Some(Request::Stop) => return Ok(()),
+                    None => return Ok(()),
                     Some(request) => self.request(request).await,
                 },
                 event = events.next() => match event {
@@ -209,6 +213,7 @@ impl Driver {
                 return Err(error.into());
             }
         }
+        Ok(())
     }
 
     async fn request(&mut self, request: Request) {
@@ -240,7 +245,7 @@ impl Driver {
                 let looks = self.pay_nearby(session, &id);
                 let _ = reply.send(looks);
             }
-            Request::Stop => {}
+            Request::Stop(ended) => self.ended = Some(ended),
         }
     }
 

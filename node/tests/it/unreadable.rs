@@ -31,14 +31,10 @@ fn damage(store: &Path) {
     }
 }
 
-#[tokio::test]
-async fn a_read_that_fails_ends_the_daemon_and_nothing_rests_on_it() {
-    let bank = TestBank::new("unreadable");
-    let dir = tempfile::tempdir().unwrap();
-    let store = dir.path().join("store");
-    let config = || Config {
+fn config(bank: &TestBank, store: &Path) -> Config {
+    Config {
         network: bank.network.clone(),
-        store: store.clone(),
+        store: store.to_owned(),
         keys: None,
         listen: Vec::new(),
         mdns: false,
@@ -46,8 +42,26 @@ async fn a_read_that_fails_ends_the_daemon_and_nothing_rests_on_it() {
         bluetooth: None,
         // Every author is read from the store when it is asked for.
         engine: EngineConfig { resident_authors: 0, ..EngineConfig::default() },
-    };
-    let (daemon, _listener, task) = Daemon::start(config()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_stops_a_daemon_waits_until_it_has_ended() {
+    let bank = TestBank::new("stopped");
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&bank, &dir.path().join("store"));
+    let (daemon, _listener, task) = Daemon::start(config).await.unwrap();
+    daemon.stop().await;
+    assert!(task.is_finished());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_read_that_fails_ends_the_daemon_and_nothing_rests_on_it() {
+    let bank = TestBank::new("unreadable");
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let (daemon, _listener, task) = Daemon::start(config(&bank, &store)).await.unwrap();
     let key = SecretKey::from_seed(&[7; 32]).public();
     let author = AuthorId { bank: BankNumber(1), key };
     let sealing = SealingSecret::from_bytes(&[7; 32]).public();
