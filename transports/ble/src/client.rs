@@ -16,6 +16,14 @@ use crate::address::uuid;
 use crate::bearer::Bearer;
 use crate::limits::{CHANNEL_TIMEOUT, CONNECT_TIMEOUT, LINGER, UNIT_BYTES_MAX};
 
+/// A unit with an acknowledgement of nothing, on its way before the link has worked out what to say.
+///
+/// The other end's kernel gives back credit for it, which uses up the first number of its commands.
+/// Otherwise BlueZ's own first channel has that number, as ours has, and the kernel (Linux 6.1) takes
+/// the answer to BlueZ's request for one to ours: from then on all that the other end says on our
+/// channel goes to BlueZ here.
+const EARLY_UNIT: [u8; 7] = [5, 0, 0x00, 0x20, 0, 0, 32];
+
 /// Why a connection cannot be had. The radio tries again when it is time.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
@@ -68,7 +76,9 @@ async fn open_channel(
         socket.set_recv_mtu(UNIT_BYTES_MAX)?;
         socket.connect(there).await
     };
-    Ok(timeout(within, connecting).await.map_err(|_| ConnectError::Late(within))??)
+    let channel = timeout(within, connecting).await.map_err(|_| ConnectError::Late(within))??;
+    channel.send(&EARLY_UNIT).await?;
+    Ok(channel)
 }
 
 async fn discover(
@@ -150,4 +160,28 @@ pub(crate) async fn disconnected(device: &Device) -> Result<(), bluer::Error> {
         while events.next().await.is_some_and(|event| !gone(&event)) {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hundi_transports::ble::fragment::{Ack, Fragment, decode};
+    use hundi_transports::ble::limits::WINDOW_FRAGMENTS;
+    use hundi_transports::ble::link::{Link, Setting};
+    use hundi_transports::frame::Decoder;
+
+    #[test]
+    fn the_early_unit_acknowledges_nothing_and_changes_nothing() {
+        let mut input = &EARLY_UNIT[..];
+        let fragment = Decoder::new(64).next(&mut input).unwrap().unwrap();
+        assert!(input.is_empty());
+        let room = u8::try_from(WINDOW_FRAGMENTS).unwrap();
+        let ack = Some(Ack { next: 0, room, beyond: 0 });
+        assert_eq!(decode(&fragment), Ok(Fragment::Parts { ack, data: None }));
+        let setting = Setting { network: b"village", greeting: [0; 4], entropy: [7; 32] };
+        let mut link = Link::respond(0, &setting, None);
+        assert!(!link.receive(0, &fragment));
+        assert_eq!(link.next_event(0), None);
+        assert_eq!((link.transmit(0, 510), link.is_over(0)), (None, false));
+    }
 }
