@@ -49,6 +49,8 @@ pub(crate) struct Wallet {
     pub(crate) own: BTreeMap<u32, Hash>,
     /// Records that the bank may still decide.
     pub(crate) open: BTreeSet<Hash>,
+    /// Own records without a final verdict of their payee, by sequence number.
+    pub(crate) unanswered: BTreeMap<u32, Hash>,
     /// Records that bank time has outrun without an outcome.
     pub(crate) lapsed: BTreeSet<Hash>,
     pub(crate) requests: BTreeMap<RequestId, OpenRequest>,
@@ -71,6 +73,7 @@ impl Wallet {
             records: BTreeMap::new(),
             own: BTreeMap::new(),
             open: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             lapsed: BTreeSet::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -99,6 +102,10 @@ impl Wallet {
     pub(crate) fn index(&mut self, record: Record) {
         if record.outgoing {
             self.own.insert(record.sequence(), record.id);
+            self.unanswered.remove(&record.sequence());
+        }
+        if record.is_unanswered() {
+            self.unanswered.insert(record.sequence(), record.id);
         }
         match record.state {
             PaymentState::Lapsed => self.lapsed.insert(record.id),

@@ -108,10 +108,19 @@ pub(super) enum Ask {
     Pay { session: Session, first: Vec<u8> },
 }
 
+/// What decides which of its neighbours a node connects to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// What stands for all that it holds.
+    pub(super) held: [u8; 32],
+    /// Whether a payment of this device has no answer yet.
+    pub(super) awaits: bool,
+}
+
 /// The transport's tasks of a daemon: whom to ask, and what it holds.
 pub(super) struct Tasks {
     pub(super) asks: mpsc::Sender<Ask>,
-    pub(super) held: watch::Sender<[u8; 32]>,
+    pub(super) holding: watch::Sender<Holding>,
     pub(super) adapter: watch::Sender<Adapter>,
 }
 
@@ -124,16 +133,16 @@ pub(super) fn start(
     (config.adapter, config.channels) = (wanted.adapter, !wanted.gatt_only);
     let (handle, events) = ble::start(config)?;
     let (asks, inbox) = mpsc::channel(ASKS_MAX);
-    let (held, holds) = watch::channel([0; 32]);
+    let (holding, holds) = watch::channel(Holding::default());
     tokio::spawn(ask(handle.clone(), inbox, holds));
-    Ok((handle, events, Tasks { asks, held, adapter: watch::Sender::new(Adapter::Starting) }))
+    Ok((handle, events, Tasks { asks, holding, adapter: watch::Sender::new(Adapter::Starting) }))
 }
 
 /// Asks until the daemon is gone, then stops the transport.
 async fn ask(
     handle: ble::Handle,
     mut asks: mpsc::Receiver<Ask>,
-    mut holds: watch::Receiver<[u8; 32]>,
+    mut holds: watch::Receiver<Holding>,
 ) {
     loop {
         let asked = tokio::select! {
@@ -148,8 +157,11 @@ async fn ask(
                 None => break,
             },
             Ok(()) = holds.changed() => {
-                let held = *holds.borrow_and_update();
-                handle.hold(held).await
+                let Holding { held, awaits } = *holds.borrow_and_update();
+                match handle.hold(held).await {
+                    Ok(()) => handle.await_answer(awaits).await,
+                    stopped => stopped,
+                }
             }
         };
         if let Err(error) = asked {

@@ -18,6 +18,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(crate) enum Command {
     Hold([u8; 32]),
+    Await(bool),
     Invite(Option<(Session, LinkKey)>),
     Pay { session: Session, first: Vec<u8>, within_ms: u64 },
     StopPaying,
@@ -76,6 +77,15 @@ impl Handle {
     /// [`AskError`].
     pub async fn hold(&self, held: [u8; 32]) -> Result<(), AskError> {
         self.ask(Command::Hold(held)).await
+    }
+
+    /// Whether a payment of this device has no answer yet: if so, nodes that hold the same are asked
+    /// for it, too.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn await_answer(&self, awaits: bool) -> Result<(), AskError> {
+        self.ask(Command::Await(awaits)).await
     }
 
     /// Shows a session, whose payer is awaited, in place of the node; or, with `None`, no longer.

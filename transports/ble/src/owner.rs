@@ -180,6 +180,7 @@ impl Owner {
         let now_ms = self.now_ms();
         let input = match command {
             Command::Hold(held) => Input::Hold(held),
+            Command::Await(awaits) => Input::Await(awaits),
             Command::Invite(invited) => Input::Invite(invited),
             Command::Pay { session, first, within_ms } => {
                 Input::Pay { session, first, until_ms: now_ms.saturating_add(within_ms) }

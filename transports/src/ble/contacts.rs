@@ -30,6 +30,9 @@ pub struct Patience {
     /// The same for a device that shows no beacon, of which only a connection tells whether
     /// anything differs.
     pub bare_again_ms: u64,
+    /// How long a device that holds the same is left alone after a contact, while a payment of this
+    /// node has no answer. About as long as an id lives, which is what a neighbour is known by.
+    pub answer_again_ms: u64,
     /// For how long a device that was seen is taken to be there still.
     pub there_ms: u64,
 }
@@ -42,6 +45,7 @@ impl Default for Patience {
             failed_ms_max: 300_000,
             again_ms: 60_000,
             bare_again_ms: 120_000,
+            answer_again_ms: 900_000,
             there_ms: 10_000,
         }
     }
@@ -77,6 +81,9 @@ pub struct Own {
     pub id: [u8; 4],
     /// What it holds.
     pub held: [u8; 32],
+    /// Whether a payment of it has no answer yet. Answers are no part of what a fingerprint stands
+    /// for, so that it asks those who hold the same, too.
+    pub awaits: bool,
     /// Whether others can see it. Nobody else begins with one that does not advertise.
     pub seen: bool,
 }
@@ -97,6 +104,8 @@ struct Contact {
     mesh: bool,
     failures: u32,
     not_before_ms: u64,
+    /// When it may be asked for an answer although it holds the same.
+    ask_at_ms: u64,
     connected: bool,
 }
 
@@ -138,6 +147,7 @@ impl Contacts {
             mesh: false,
             failures: 0,
             not_before_ms: 0,
+            ask_at_ms: 0,
             connected: false,
         })
     }
@@ -171,6 +181,7 @@ impl Contacts {
         let bare = contact.beacon.is_none();
         let again_ms = if bare { patience.bare_again_ms } else { patience.again_ms };
         contact.not_before_ms = now_ms + again_ms;
+        contact.ask_at_ms = now_ms + patience.answer_again_ms;
     }
 
     /// A connection with it has ended that says nothing about when to connect again.
@@ -197,7 +208,7 @@ impl Contacts {
         let Some(beacon) = contact.beacon else {
             return Verdict::Connect;
         };
-        if beacon.fingerprint == fingerprint(&own.held, beacon.id) {
+        if self.is_left_in_sync(now_ms, own, address, &beacon) {
             return Verdict::InSync;
         }
         let until_ms = contact.since_ms + self.patience.their_turn_ms;
@@ -205,6 +216,19 @@ impl Contacts {
             return Verdict::TheirTurn { until_ms };
         }
         Verdict::Connect
+    }
+
+    /// Whether a device with this beacon has nothing to give: it holds the same, and was asked for
+    /// answers or none is awaited.
+    pub fn is_left_in_sync(
+        &self,
+        now_ms: u64,
+        own: &Own,
+        address: Address,
+        beacon: &Beacon,
+    ) -> bool {
+        let asked = self.known.get(&address).is_some_and(|contact| now_ms < contact.ask_at_ms);
+        beacon.fingerprint == fingerprint(&own.held, beacon.id) && (!own.awaits || asked)
     }
 
     /// The device to connect to now, the one seen last; and when the next verdict may change.
@@ -241,7 +265,7 @@ mod tests {
     const HELD: [u8; 32] = [7; 32];
 
     fn own(id: u8) -> Own {
-        Own { id: [id; 4], held: HELD, seen: true }
+        Own { id: [id; 4], held: HELD, awaits: false, seen: true }
     }
 
     fn at(number: u16) -> Address {
@@ -264,6 +288,23 @@ mod tests {
         contacts.see(10, at(1), &node(9, [8; 32]));
         assert_eq!(contacts.judge(10, &own(1), at(1)), Verdict::Connect);
         assert_eq!(contacts.choose(10, &own(1)), (Some(at(1)), None));
+    }
+
+    #[test]
+    fn who_awaits_an_answer_asks_those_who_hold_the_same_once_while_their_id_lives() {
+        let mut contacts = Contacts::new(Patience::default());
+        let awaits = Own { awaits: true, ..own(1) };
+        contacts.see(0, at(1), &node(9, HELD));
+        assert_eq!(contacts.judge(0, &awaits, at(1)), Verdict::Connect);
+        contacts.connected(0, at(1));
+        contacts.finished(1_000, at(1));
+        for now_ms in [61_000, 900_999] {
+            contacts.see(now_ms, at(1), &node(9, HELD));
+            assert_eq!(contacts.judge(now_ms, &awaits, at(1)), Verdict::InSync);
+        }
+        contacts.see(901_000, at(1), &node(9, HELD));
+        assert_eq!(contacts.judge(901_000, &own(1), at(1)), Verdict::InSync);
+        assert_eq!(contacts.judge(901_000, &awaits, at(1)), Verdict::Connect);
     }
 
     #[test]

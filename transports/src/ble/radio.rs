@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::ble::advertisement::{Advertisement, Beacon, fingerprint};
-use crate::ble::contacts::{Address, Contacts};
+use crate::ble::contacts::{Address, Contacts, Own};
 use crate::ble::entropy::Entropy;
 use crate::ble::hint::Session;
 use crate::ble::limits::{FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MIN};
@@ -43,6 +43,8 @@ pub struct Radio {
     id: [u8; 4],
     rotate_at_ms: u64,
     held: [u8; 32],
+    /// Whether a payment has no answer yet.
+    awaits: bool,
     /// What is on the air, and since when.
     advertised: Option<(Advertisement, u64)>,
     /// What was on the air last, under the address of now.
@@ -75,6 +77,7 @@ impl Radio {
             id: [a, b, c, d],
             rotate_at_ms: 0,
             held: [0; 32],
+            awaits: false,
             advertised: None,
             shown: None,
             new_address: true,
@@ -97,6 +100,11 @@ impl Radio {
 
     fn own_beacon(&self) -> Beacon {
         Beacon { fingerprint: fingerprint(&self.held, self.id), id: self.id }
+    }
+
+    pub(super) fn own(&self) -> Own {
+        let seen = matches!(self.advertised, Some((Advertisement::Mesh(_), _)));
+        Own { id: self.id, held: self.held, awaits: self.awaits, seen }
     }
 
     /// The id that this device gives in a handshake: none (zeros) while it shows a session, or
@@ -183,6 +191,7 @@ impl Radio {
             }
             Input::ScanLost => self.scan.lost(),
             Input::Hold(held) => self.held = held,
+            Input::Await(awaits) => self.awaits = awaits,
             Input::Invite(invited) => {
                 self.expecting_until_ms = invited.as_ref().map(|_| now_ms + self.config.expect_ms);
                 self.invited = invited;
@@ -262,8 +271,9 @@ impl Radio {
         connection.bytes_max = in_bounds(bytes_max);
         let kept = usize::from(!pays && self.invited.is_none());
         let full = self.occupied() + kept >= self.config.connections_max;
+        let own = self.own();
         let same = beacon.is_some_and(|beacon| {
-            !pays && beacon.fingerprint == fingerprint(&self.held, beacon.id)
+            !pays && self.contacts.is_left_in_sync(now_ms, &own, address, &beacon)
         });
         let turned_away = full && role == Role::Peripheral || self.is_in_the_way(role, pays);
         if turned_away || same {

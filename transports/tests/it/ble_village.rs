@@ -79,6 +79,17 @@ fn nodes_in_sync_never_connect() {
 }
 
 #[test]
+fn who_awaits_an_answer_asks_its_neighbours_in_sync_and_no_other_connects() {
+    let mut ether = village(&[9, 9, 9], Air::default());
+    ether.handle(0, Input::Await(true));
+    let seen = history(&mut ether, 0, 300_000);
+    assert_eq!((ups(&seen).len(), ether.connections_made), (2, 2));
+    ether.handle(0, Input::Await(false));
+    ether.advance(3_000_000);
+    assert_eq!(ether.connections_made, 2);
+}
+
+#[test]
 fn nodes_without_beacons_compare_after_connecting_and_go() {
     let mut ether = Ether::new(7, Air::default());
     for _ in 0..2 {

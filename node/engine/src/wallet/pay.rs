@@ -315,12 +315,9 @@ impl Engine {
     /// Offers what is unanswered on a link that has come up.
     pub(crate) fn offer_again(&mut self, step: &mut Step<'_>, link: LinkId) {
         let Some(wallet) = &self.wallet else { return };
-        let open = wallet.open.iter().filter_map(|id| wallet.records.get(id));
-        let unanswered = open.filter(|record| record.is_unanswered());
-        let mut ids: Vec<(u32, Hash)> =
-            unanswered.map(|record| (record.sequence(), record.id)).collect();
-        ids.sort_unstable();
-        for (_, id) in ids.into_iter().take(OFFERS_PER_LINK_MAX) {
+        let unanswered = wallet.unanswered.values().copied();
+        let ids: Vec<Hash> = unanswered.take(OFFERS_PER_LINK_MAX).collect();
+        for id in ids {
             self.offer(step, link, &id);
         }
     }

@@ -117,6 +117,11 @@ impl Engine {
         held.is_some_and(|request| request.answered.is_none() && now <= request.expires)
     }
 
+    /// Whether a payment of this device has no answer of its payee yet, and may still get one.
+    pub fn awaits_answer(&self) -> bool {
+        self.wallet.as_ref().is_some_and(|wallet| !wallet.unanswered.is_empty())
+    }
+
     /// What the wallet has at `now` (Unix seconds); none for a relay. `shelf` as in
     /// [`Engine::handle`], here and below.
     pub fn balance(&self, now: u32, shelf: &dyn Shelf) -> Option<Balance> {

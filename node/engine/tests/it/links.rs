@@ -270,3 +270,27 @@ fn a_request_waits_for_its_payment_until_it_is_accepted_or_expires() {
     world.run();
     assert!(!awaits(&world, payee, request.expires), "accepted");
 }
+
+/// What decides whether a payer asks those who hold the same: an answer is in no core.
+#[test]
+fn a_payer_awaits_an_answer_until_it_has_come_and_gets_it_of_one_in_sync() {
+    let (mut world, payer, payee) = crate::payments::pair(Over::Link);
+    let awaits = |world: &World, of: usize| world.devices[of].engine.awaits_answer();
+    assert!(!awaits(&world, payer));
+    let request = world.request(payee, 1_000);
+    let id = world.pay(payer, &request);
+    assert!(awaits(&world, payer));
+    // The payment arrives, its answer does not.
+    while world.devices[payee].engine.payment(&id, &world.devices[payee].store).is_none() {
+        assert!(world.deliver_one());
+    }
+    world.cut_all();
+    world.run();
+    let [one, other] = [payer, payee].map(|of| world.devices[of].engine.digest());
+    assert_eq!(one, other, "both hold the same");
+    assert!(awaits(&world, payer) && !awaits(&world, payee));
+    world.connect(payer, payee, Over::Link);
+    world.run();
+    assert!(!awaits(&world, payer));
+    assert_eq!(world.word(payer, &id), "received");
+}

@@ -2,7 +2,7 @@
 //! request on the air, and gives payments to their payees nearby.
 
 use super::{Action, Driver, now_ms, surroundings};
-use crate::daemon::bluetooth::{Adapter, Ask, Shown, Tasks};
+use crate::daemon::bluetooth::{Adapter, Ask, Holding, Shown, Tasks};
 use crate::daemon::links::Carrier;
 use hundi_engine::{Input, LinkId, LinkKind};
 use hundi_ledger::id::Hash;
@@ -66,8 +66,8 @@ impl Driver {
     /// Says what this node holds now, and takes a session off the air when its time is over.
     pub(super) fn keep_air(&mut self) {
         let Some(air) = &mut self.air else { return };
-        let held = self.engine.digest().0;
-        air.tasks.held.send_if_modified(|told| std::mem::replace(told, held) != held);
+        let now = Holding { held: self.engine.digest().0, awaits: self.engine.awaits_answer() };
+        air.tasks.holding.send_if_modified(|told| std::mem::replace(told, now) != now);
         let Some(shown) = &mut air.shown else { return };
         let now = now_s();
         if !shown.stays(self.engine.awaits_payment(&shown.request, now), now) {

@@ -1,7 +1,6 @@
 //! What a radio advertises, listens for and connects to, as of now.
 
 use crate::ble::advertisement::Advertisement;
-use crate::ble::contacts::Own;
 use crate::ble::radio::{Output, Radio, Role};
 use crate::ble::scan::{Step, Want};
 
@@ -106,9 +105,7 @@ impl Radio {
             }
             return;
         }
-        let seen = matches!(self.advertised, Some((Advertisement::Mesh(_), _)));
-        let own = Own { id: self.id, held: self.held, seen };
-        let (chosen, next) = self.contacts.choose(now_ms, &own);
+        let (chosen, next) = self.contacts.choose(now_ms, &self.own());
         self.choose_at_ms = next;
         if let Some(address) = chosen {
             self.contacts.connected(now_ms, address);
