@@ -10,7 +10,7 @@ use hundi_transports::channel::LinkKey;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::node::Node;
+use crate::node::{Node, WITHIN};
 use crate::puppet::{Puppet, VALUE_BYTES};
 use crate::scenarios::{OFFER_BYTES, RECEIPT_BYTES, Setup};
 
@@ -93,7 +93,7 @@ async fn endless(puppet: &Puppet, session: [u8; 16]) -> anyhow::Result<u128> {
     while over.device.is_connected().await.unwrap_or(false) {
         over.write(data(number, &[5; VALUE_BYTES - 2])).await;
         number = (number + 1) % 4_096;
-        ensure!(began.elapsed() < crate::node::WITHIN, "the node never has enough");
+        ensure!(began.elapsed() < WITHIN, "the node never has enough");
     }
     Ok(began.elapsed().as_millis())
 }
@@ -133,7 +133,7 @@ async fn pay(
 /// One connection after the other, over the channel: every second one says something.
 async fn crowd(puppet: &Puppet, payee: &mut Node, session: Session) -> anyhow::Result<Value> {
     let psm = payee.psm.context("the payee has no channel")?;
-    let device = puppet.find(session.uuid).await?;
+    let device = puppet.find(session.uuid, WITHIN).await?;
     let began = Instant::now();
     let mut refused = 0;
     for number in 0..CONNECTIONS {

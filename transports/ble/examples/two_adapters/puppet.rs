@@ -58,27 +58,27 @@ impl Puppet {
         Link::initiate(self.now_ms(), &setting, callee)
     }
 
-    /// Looks for whoever shows this session, and connects.
-    pub(crate) async fn find(&self, session: [u8; 16]) -> anyhow::Result<Device> {
-        let looking = async {
-            loop {
-                let mut seen = Box::pin(self.adapter.discover_devices_with_changes().await?);
-                let seeing = async {
-                    while seen.next().await.is_some() {
-                        for address in self.adapter.device_addresses().await? {
-                            if let Some(device) = self.shows(address, session).await {
-                                return anyhow::Ok(Some(device));
-                            }
+    /// Looks for whoever shows this session. A scan that starts is never given up: BlueZ may count it
+    /// as running, and then refuses every further one.
+    pub(crate) async fn find(&self, session: [u8; 16], within: Duration) -> anyhow::Result<Device> {
+        let began = Instant::now();
+        while began.elapsed() < within {
+            let mut seen = Box::pin(self.adapter.discover_devices_with_changes().await?);
+            let seeing = async {
+                while seen.next().await.is_some() {
+                    for address in self.adapter.device_addresses().await? {
+                        if let Some(device) = self.shows(address, session).await {
+                            return anyhow::Ok(Some(device));
                         }
                     }
-                    Ok(None)
-                };
-                if let Ok(Ok(Some(device))) = timeout(SCAN, seeing).await {
-                    return anyhow::Ok(device);
                 }
+                Ok(None)
+            };
+            if let Ok(Ok(Some(device))) = timeout(SCAN, seeing).await {
+                return Ok(device);
             }
-        };
-        timeout(WITHIN, looking).await.context("the session is not found")?
+        }
+        bail!("the session is not found within {} s", within.as_secs());
     }
 
     /// The device, if it is in reach and advertises the session under an address of its own.
@@ -92,7 +92,7 @@ impl Puppet {
 
     /// Finds a session's payee and uses its service.
     pub(crate) async fn connect(&self, session: [u8; 16]) -> anyhow::Result<Values> {
-        self.use_service(self.find(session).await?).await
+        self.use_service(self.find(session, WITHIN).await?).await
     }
 
     /// Connects and uses the service.

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use bluer::Uuid;
+use anyhow::{Context, bail, ensure};
 use bluer::adv::{self, AdvertisementHandle};
 use bluer::gatt::local::{ApplicationHandle, CharacteristicNotifier};
 use bluer::l2cap::{SeqPacket, SeqPacketListener, Socket, SocketAddr};
+use bluer::{Address, Device, Uuid};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -23,6 +23,9 @@ const WRITE_BYTES: usize = 510;
 const UNIT_BYTES: usize = 2_050;
 /// Values that have arrived and were not read yet.
 const WINDOW: usize = 4_096;
+/// How often, and for how long, something is put on the air until it is found.
+const SHOWN_TIMES: usize = 6;
+const SHOWN_FOR: Duration = Duration::from_secs(10);
 /// BlueZ takes two seconds to disconnect.
 const BETWEEN: Duration = Duration::from_secs(3);
 /// When nothing has arrived for so long, what is missing was dropped.
@@ -51,17 +54,27 @@ impl Peripheral {
     }
 }
 
-/// Puts the peripheral on the air, once an advertisement of before and its connection have gone, and
-/// the central has forgotten it.
-async fn show(puppet: &Puppet, central: &Puppet) -> anyhow::Result<AdvertisementHandle> {
-    sleep(BETWEEN).await;
-    central.forget_all().await;
-    let shown = adv::Advertisement {
-        service_uuids: [Uuid::from_bytes(SHOWN)].into(),
-        discoverable: Some(true),
-        ..Default::default()
-    };
-    Ok(puppet.adapter.advertise(shown).await?)
+/// Puts the peripheral on the air, once an advertisement of before and its connection have gone and
+/// the central has forgotten it, and has the central find it. It is put there anew a few times, as
+/// the driver does: when connections come and go quickly the kernel was seen to stop advertising.
+async fn meet(
+    peripheral: &Puppet,
+    central: &Puppet,
+) -> anyhow::Result<(AdvertisementHandle, Device)> {
+    for _ in 0..SHOWN_TIMES {
+        sleep(BETWEEN).await;
+        central.forget_all().await;
+        let shown = adv::Advertisement {
+            service_uuids: [Uuid::from_bytes(SHOWN)].into(),
+            discoverable: Some(true),
+            ..Default::default()
+        };
+        let shown = peripheral.adapter.advertise(shown).await?;
+        if let Ok(device) = central.find(SHOWN, SHOWN_FOR).await {
+            return Ok((shown, device));
+        }
+    }
+    bail!("the central has not found what was put on the air {SHOWN_TIMES} times");
 }
 
 /// Sends so many bytes over GATT, so many times, from the second adapter to the first.
@@ -73,8 +86,8 @@ pub(crate) async fn gatt(
     let [here, there] = &setup.adapters;
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
     let mut peripheral = Peripheral::start(&payee).await?;
-    let _shown = show(&payee, &puppet).await?;
-    let mut over = puppet.connect(SHOWN).await?;
+    let (_shown, device) = meet(&payee, &puppet).await?;
+    let mut over = puppet.use_service(device).await?;
     let mut transfers = Vec::new();
     for _ in 0..times {
         let began = Instant::now();
@@ -111,8 +124,8 @@ pub(crate) async fn l2cap(
 ) -> anyhow::Result<Vec<Transfer>> {
     let [here, there] = &setup.adapters;
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
-    let _shown = show(&payee, &puppet).await?;
-    let (sender, receiver) = channel(&payee, &puppet).await?;
+    let (_shown, device) = meet(&payee, &puppet).await?;
+    let (sender, receiver) = channel(&payee, &puppet, device.address()).await?;
     let mut transfers = Vec::new();
     for _ in 0..times {
         let began = Instant::now();
@@ -142,9 +155,12 @@ pub(crate) async fn l2cap(
 }
 
 /// A channel between the two, its central's end first.
-async fn channel(payee: &Puppet, puppet: &Puppet) -> anyhow::Result<(SeqPacket, SeqPacket)> {
+async fn channel(
+    payee: &Puppet,
+    puppet: &Puppet,
+    there: Address,
+) -> anyhow::Result<(SeqPacket, SeqPacket)> {
     let (listener, psm) = listen(payee).await?;
-    let there = puppet.find(SHOWN).await?.address();
     let connecting = puppet.channel(there, psm);
     let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
     tokio::try_join!(connecting, accepting)
@@ -169,8 +185,7 @@ pub(crate) async fn echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Du
     for _ in 0..times {
         // Also because it is asked for a notifier when the first one subscribes, and no other.
         let mut peripheral = Peripheral::start(&payee).await?;
-        let _shown = show(&payee, &puppet).await?;
-        let device = puppet.find(SHOWN).await?;
+        let (_shown, device) = meet(&payee, &puppet).await?;
         let began = Instant::now();
         let mut over = puppet.use_service(device).await?;
         over.write(vec![1; 20]).await;
@@ -194,10 +209,9 @@ pub(crate) async fn channel_echoes(setup: &Setup, times: usize) -> anyhow::Resul
     let (listener, psm) = listen(&payee).await?;
     let mut took = Vec::new();
     for _ in 0..times {
-        let _shown = show(&payee, &puppet).await?;
-        let address = puppet.find(SHOWN).await?.address();
+        let (_shown, device) = meet(&payee, &puppet).await?;
         let began = Instant::now();
-        let connecting = puppet.channel(address, psm);
+        let connecting = puppet.channel(device.address(), psm);
         let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
         let (central, peripheral) = tokio::try_join!(connecting, accepting)?;
         let mut value = [0; 20];

@@ -102,12 +102,11 @@ fn attacked(guest: &mut Guest, payee: &Node, attack: &str) -> Result<()> {
     if attack == PAYS {
         let receipt = attacked.figures["answer_hex"].as_str().context("no answer")?;
         signed.is_received_with(receipt, payee)?;
-        guest.accepted.push(signed.id);
+        guest.accepted.push(signed.id.clone());
         honest = payee.request("4.00")?;
-    } else {
-        // Its device needs the store.
-        drop(signed);
     }
+    // Its device needs the store.
+    drop(signed);
     let payer = guest.start("asha", ADAPTER, &[])?;
     guest.accepted.push(payer.pay_received(&honest)?.id);
     payer.stop()
