@@ -64,6 +64,10 @@ pub(crate) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(4);
 /// longer hangs.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a device is disconnected and forgotten anew if BlueZ does not answer. It was seen to
+/// hang for half a minute; what it then still holds on to, it would hide.
+pub(crate) const RELEASE_TRIES: usize = 10;
+
 /// How long a stopping driver waits for devices to be disconnected and forgotten. BlueZ lets two
 /// seconds pass before it disconnects one.
 pub(crate) const RELEASED_WITHIN: Duration = Duration::from_secs(4);

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::AdapterError;
 use crate::event::Event;
 use crate::handle::{Command, Windows};
-use crate::limits::{CALL_TIMEOUT, LINGER, MESSAGES_WINDOW, RELEASED_WITHIN};
+use crate::limits::{CALL_TIMEOUT, LINGER, MESSAGES_WINDOW, RELEASE_TRIES, RELEASED_WITHIN};
 use crate::note::{Attempt, Note};
 use crate::owner::connections::{Attempted, Open};
 use crate::station::Station;
@@ -51,6 +51,9 @@ pub(crate) struct Owner {
     inputs: VecDeque<Input>,
     /// The last reason for having no adapter that was told.
     told_off: Option<AdapterError>,
+    /// The devices that were connected, or about to be, when the adapter was lost. If it was not,
+    /// and BlueZ did not answer for a while, they still are.
+    left: Vec<bluer::Address>,
     /// For connections, attempts and orders: each number once.
     numbers: u64,
     stopping: Option<Instant>,
@@ -90,6 +93,7 @@ impl Owner {
             delayed: None,
             inputs: VecDeque::new(),
             told_off: None,
+            left: Vec::new(),
             numbers: 0,
             stopping: None,
         }
@@ -208,13 +212,18 @@ impl Owner {
                 let (adapter, psm) = (station.adapter.name().to_owned(), station.psm);
                 self.station = Some(station);
                 self.told_off = None;
+                for address in core::mem::take(&mut self.left) {
+                    self.release(address, Role::Central);
+                }
                 self.pending.push_back(Event::On { adapter, psm });
                 self.inputs.push_back(Input::Powered(true));
             }
             Note::Off(error) => {
                 self.station = None;
-                (self.attempt, self.delayed) = (None, None);
-                self.connections.clear();
+                let attempted = self.attempt.take().map(|attempt| attempt.address);
+                self.left.extend(attempted);
+                self.left.extend(self.connections.drain().map(|(_, open)| open.address));
+                self.delayed = None;
                 self.tasks.abort_all();
                 self.inputs.push_back(Input::Powered(false));
                 if self.told_off.as_ref() != Some(&error) {
@@ -439,12 +448,18 @@ impl Owner {
         let (adapter, notes) = (station.adapter.clone(), self.notes.clone());
         self.releasing.push(address);
         self.releases.spawn(async move {
-            let releasing = client::release(&adapter, address, role == Role::Peripheral);
-            match timeout(CALL_TIMEOUT, releasing).await {
-                Ok(Ok(())) => tracing::debug!(adapter = adapter.name(), %address, "forgotten"),
-                // Mostly: it is gone already.
-                Ok(Err(error)) => tracing::debug!(%address, %error, "not disconnected"),
-                Err(_) => tracing::debug!(%address, "not disconnected: BlueZ does not answer"),
+            for _ in 0..RELEASE_TRIES {
+                let releasing = client::release(&adapter, address, role == Role::Peripheral);
+                match timeout(CALL_TIMEOUT, releasing).await {
+                    Ok(Ok(())) => tracing::debug!(adapter = adapter.name(), %address, "forgotten"),
+                    // Mostly: it is gone already.
+                    Ok(Err(error)) => tracing::debug!(%address, %error, "not disconnected"),
+                    Err(_) => {
+                        tracing::debug!(%address, "not disconnected: BlueZ does not answer");
+                        continue;
+                    }
+                }
+                break;
             }
             // The owner has stopped if nobody listens.
             let _ = notes.send(Note::Released { address }).await;

@@ -47,8 +47,8 @@ const PAIR: &[(&str, Play)] = &[
     ("eatt-off", |guest| eatt(guest, 1)),
     ("eatt-on", |guest| eatt(guest, 3)),
     ("floor", |guest| driver::measures(guest, "floor")),
-    ("times-l2cap", |guest| times(guest, "l2cap", &[])),
-    ("times-gatt", |guest| times(guest, "gatt", &["--gatt-only"])),
+    ("times-l2cap", |guest| times(guest, "l2cap", "mira", &[])),
+    ("times-gatt", |guest| times(guest, "gatt", "sita", &["--gatt-only"])),
     ("goodput", |guest| driver::measures(guest, "goodput")),
     ("bank-settles", bank::settles),
 ];
@@ -120,9 +120,11 @@ fn eatt(guest: &mut Guest, channels: u32) -> Result<Seen> {
     Ok("three payments".to_owned().into())
 }
 
-/// Payments one right after the other, each with a session and a connection of its own.
-fn times(guest: &mut Guest, bearer: &str, more: &[&str]) -> Result<Seen> {
-    let (payer, payee) = guest.pair(more)?;
+/// Payments one right after the other, each with a session and a connection of its own. For each
+/// bearer another pays: without the bank nobody pays more than 64 times.
+fn times(guest: &mut Guest, bearer: &str, payer: &'static str, more: &[&str]) -> Result<Seen> {
+    let payee = guest.start("ravi", "hci0", more)?;
+    let payer = guest.start(payer, "hci1", more)?;
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..guest.payments {
         let Paid { id, took, attempts, .. } = payer.pay_received(&payee.request("1.00")?)?;

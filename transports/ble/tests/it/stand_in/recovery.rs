@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hundi_transport_ble::{AdapterError, Config, Event, start};
+use hundi_transports::ble::advertisement::WRITE;
 
 use crate::kit::{next, run_on_a_bus};
 use crate::stand_in::bluez::Bluez;
@@ -88,4 +89,40 @@ fn whatever_goes_and_comes_back_is_named_and_used_again() {
             assert_eq!(next(&mut events).await, None);
         },
     );
+}
+
+/// BlueZ may have been silent only, and then still holds the connection: it would tell of that
+/// device what it is connected with, and never again what it advertises.
+#[test]
+fn who_was_connected_when_the_adapter_was_lost_is_forgotten_when_it_is_back() {
+    let name = "stand_in::recovery::who_was_connected_when_the_adapter_was_lost_is_forgotten_when_it_is_back";
+    run_on_a_bus(name, async {
+        let bluez = Bluez::start().await;
+        bluez.asked.lock().unwrap().powered = true;
+        bluez.plug_in();
+        let (handle, mut events) = start(config()).unwrap();
+        assert_eq!(next(&mut events).await, on());
+        until_at_work(&bluez).await;
+        bluez.appear_with_services(1);
+        // An acknowledgement of nothing: a link that waits for its beginning.
+        bluez.characteristic(WRITE).await.write(1, vec![0x00, 0x20, 0, 0, 32]).await;
+        bluez.set_powered(false);
+        assert!(matches!(next(&mut events).await, Some(Event::Off(_))));
+        assert_eq!(bluez.asked.lock().unwrap().removed, 0);
+        bluez.set_powered(true);
+        assert_eq!(next(&mut events).await, on());
+        for _ in 0..500 {
+            let asked = {
+                let asked = bluez.asked.lock().unwrap();
+                (asked.disconnects, asked.removed)
+            };
+            // A scan forgets it, too, once it is not connected.
+            if asked.0 == 1 && asked.1 >= 1 {
+                handle.stop().await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it is still held");
+    });
 }
