@@ -237,7 +237,7 @@ async def hundred_connections(target):
             bearer = await target.connect()
         except Lost:
             lost += 1
-            if lost > CONNECTIONS:
+            if lost > CONNECTIONS // 10:
                 raise
             continue
         await bearer.send(Fragment(0, True, bytes([IK]) + secrets.token_bytes(2)).write())

@@ -121,8 +121,10 @@ fn eatt(guest: &mut Guest, channels: u32) -> Result<Seen> {
 }
 
 /// Payments one right after the other, each with a session and a connection of its own. For each
-/// bearer another pays: without the bank nobody pays more than 64 times.
+/// bearer another pays: without the bank nobody pays more than 64 times. The daemon is a fresh one:
+/// what BlueZ keeps of earlier devices is not what is measured.
 fn times(guest: &mut Guest, bearer: &str, payer: &'static str, more: &[&str]) -> Result<Seen> {
+    restart_bluetoothd(None)?;
     let payee = guest.start("ravi", "hci0", more)?;
     let payer = guest.start(payer, "hci1", more)?;
     let (mut cold, mut warm) = (Vec::new(), Vec::new());

@@ -27,6 +27,9 @@ use crate::scenarios::order;
 /// How long a scan is given before it begins anew: BlueZ tells of a device once.
 const SCAN: Duration = Duration::from_secs(2);
 
+/// How long its end is given before it is looked for again.
+const SCAN_ENDS: Duration = Duration::from_millis(50);
+
 /// Bytes of its writes and notifications: an offer takes nine.
 pub(crate) const VALUE_BYTES: usize = 182;
 
@@ -63,6 +66,11 @@ impl Puppet {
     pub(crate) async fn find(&self, session: [u8; 16], within: Duration) -> anyhow::Result<Device> {
         let began = Instant::now();
         while began.elapsed() < within {
+            // One that has not ended yet would be taken for the next.
+            if self.adapter.is_discovering().await? {
+                sleep(SCAN_ENDS).await;
+                continue;
+            }
             let mut seen = Box::pin(self.adapter.discover_devices_with_changes().await?);
             let seeing = async {
                 while seen.next().await.is_some() {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 /// Runs one of its scenarios. Its figures get the scenario's name in front.
 pub(super) fn measures(guest: &mut Guest, scenario: &str) -> Result<Seen> {
+    super::super::restart_bluetoothd(None)?;
     let mut command = Command::new(guest.program("two_adapters"));
     command.arg(scenario).env("HUNDI_PAYMENTS", guest.payments.min(u64::from(u8::MAX)).to_string());
     // What it tells of every value would be a part of what it measures.
