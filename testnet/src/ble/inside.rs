@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use node::Node;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Instant, SystemTime};
 
 /// Where the guest has what was packed up.
@@ -147,7 +147,21 @@ fn restart_bluetoothd(configuration: Option<&str>) -> Result<()> {
         std::fs::write("/etc/bluetooth/main.conf", text).context("main.conf")?;
     }
     std::thread::sleep(std::time::Duration::from_secs(1));
-    daemon("start")
+    daemon("start")?;
+    node::until(|| Ok(has_adapters())).context("the daemon does not come back")
+}
+
+/// Whether the daemon has taken up its adapters.
+fn has_adapters() -> bool {
+    ["hci0", "hci1"].into_iter().all(|adapter| {
+        let mut command = Command::new("dbus-send");
+        command.args(["--system", "--print-reply", "--dest=org.bluez"]);
+        command.arg(format!("/org/bluez/{adapter}"));
+        command.arg("org.freedesktop.DBus.Properties.Get");
+        command.args(["string:org.bluez.Adapter1", "string:Address"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    })
 }
 
 fn daemon(what: &str) -> Result<()> {
