@@ -109,7 +109,9 @@ impl Station {
     pub(crate) async fn close(self) {
         drop(self.advertising);
         // A daemon that hangs is not waited for.
-        let _ = timeout(CALL_TIMEOUT, self.advertiser).await;
+        if timeout(CALL_TIMEOUT, self.advertiser).await.is_err() {
+            tracing::warn!("BlueZ may keep a place for what was on the air: it does not answer");
+        }
     }
 
     /// What INFO says from now on.
