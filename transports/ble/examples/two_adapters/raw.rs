@@ -28,6 +28,10 @@ const SHOWN_TIMES: usize = 6;
 const SHOWN_FOR: Duration = Duration::from_secs(10);
 /// BlueZ takes two seconds to disconnect.
 const BETWEEN: Duration = Duration::from_secs(3);
+/// Connections that may not come about among those that are timed.
+const FAILED_MAX: usize = 10;
+/// How often it is looked whether a connection has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// When nothing has arrived for so long, what is missing was dropped.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -176,28 +180,20 @@ async fn listen(puppet: &Puppet) -> anyhow::Result<(SeqPacketListener, u16)> {
     Ok((listener, psm))
 }
 
-/// How long it takes to connect with a device that was seen, find its service, and have one value
-/// back, so many times, each with a connection of its own.
+/// How long it takes to connect with a device whose address is known, find its service, and have
+/// one value back, so many times, each with a connection of its own.
 pub(crate) async fn echoes(setup: &Setup, times: usize) -> anyhow::Result<Vec<Duration>> {
     let [here, there] = &setup.adapters;
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
     let mut took = Vec::new();
-    for _ in 0..times {
-        // Also because it is asked for a notifier when the first one subscribes, and no other.
-        let mut peripheral = Peripheral::start(&payee).await?;
-        let (_shown, device) = meet(&payee, &puppet).await?;
-        let began = Instant::now();
-        let mut over = puppet.use_service(device).await?;
-        over.write(vec![1; 20]).await;
-        let echoing = async {
-            let mut notifier = peripheral.notifiers.recv().await.context("nobody subscribes")?;
-            let value = peripheral.values.recv().await.context("nothing is written")?;
-            notifier.notify(value).await?;
-            anyhow::Ok(over.read().await?)
-        };
-        ensure!(timeout(WITHIN, echoing).await?? == [1; 20], "another value comes back");
-        took.push(began.elapsed());
-        over.leave().await?;
+    let mut failed = 0;
+    while took.len() < times {
+        let mut round = Round::begin(&payee, &puppet).await?;
+        match timeout(WITHIN, round.echo()).await.context("nothing within its time").flatten() {
+            Ok(time) => took.push(time),
+            Err(error) => endure(&mut failed, &error)?,
+        }
+        round.end().await?;
     }
     Ok(took)
 }
@@ -208,20 +204,93 @@ pub(crate) async fn channel_echoes(setup: &Setup, times: usize) -> anyhow::Resul
     let (payee, puppet) = (Puppet::new(here).await?, Puppet::new(there).await?);
     let (listener, psm) = listen(&payee).await?;
     let mut took = Vec::new();
-    for _ in 0..times {
-        let (_shown, device) = meet(&payee, &puppet).await?;
-        let began = Instant::now();
-        let connecting = puppet.channel(device.address(), psm);
-        let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
-        let (central, peripheral) = tokio::try_join!(connecting, accepting)?;
-        let mut value = [0; 20];
-        central.send(&[1; 20]).await?;
-        let length = timeout(WITHIN, peripheral.recv(&mut value)).await??;
-        peripheral.send(&value[..length]).await?;
-        timeout(WITHIN, central.recv(&mut value)).await??;
-        ensure!(value == [1; 20], "another value comes back");
-        took.push(began.elapsed());
-        drop((central, peripheral));
+    let mut failed = 0;
+    while took.len() < times {
+        let round = Round::begin(&payee, &puppet).await?;
+        match channel_echo(&payee, &puppet, &listener, psm).await {
+            Ok(time) => took.push(time),
+            Err(error) => endure(&mut failed, &error)?,
+        }
+        round.end().await?;
     }
     Ok(took)
+}
+
+async fn channel_echo(
+    payee: &Puppet,
+    puppet: &Puppet,
+    listener: &SeqPacketListener,
+    psm: u16,
+) -> anyhow::Result<Duration> {
+    let there = payee.adapter.address().await?;
+    let began = Instant::now();
+    let connecting = puppet.channel(there, psm);
+    let accepting = async { Ok(timeout(WITHIN, listener.accept()).await??.0) };
+    let (central, peripheral) = tokio::try_join!(connecting, accepting)?;
+    let mut value = [0; 20];
+    central.send(&[1; 20]).await?;
+    let length = timeout(WITHIN, peripheral.recv(&mut value)).await??;
+    peripheral.send(&value[..length]).await?;
+    timeout(WITHIN, central.recv(&mut value)).await??;
+    ensure!(value == [1; 20], "another value comes back");
+    Ok(began.elapsed())
+}
+
+/// A connection that did not come about is no time; too many of them are an error.
+fn endure(failed: &mut usize, error: &anyhow::Error) -> anyhow::Result<()> {
+    *failed += 1;
+    eprintln!("floor: a connection did not come about: {error:#}");
+    ensure!(*failed < FAILED_MAX, "{failed} connections did not come about, the last: {error:#}");
+    Ok(())
+}
+
+/// One connection of a peripheral, that is on the air for it anew, with a central that has forgotten
+/// it.
+struct Round<'a> {
+    payee: &'a Puppet,
+    puppet: &'a Puppet,
+    // Anew because it is asked for a notifier when the first one subscribes, and no other.
+    peripheral: Peripheral,
+    _shown: AdvertisementHandle,
+}
+
+impl<'a> Round<'a> {
+    async fn begin(payee: &'a Puppet, puppet: &'a Puppet) -> anyhow::Result<Self> {
+        let peripheral = Peripheral::start(payee).await?;
+        let shown = adv::Advertisement {
+            service_uuids: [Uuid::from_bytes(SHOWN)].into(),
+            discoverable: Some(true),
+            ..Default::default()
+        };
+        let _shown = payee.adapter.advertise(shown).await?;
+        Ok(Round { payee, puppet, peripheral, _shown })
+    }
+
+    async fn echo(&mut self) -> anyhow::Result<Duration> {
+        let there = self.payee.adapter.address().await?;
+        let kind = self.payee.adapter.address_type().await?;
+        let began = Instant::now();
+        let device = self.puppet.adapter.connect_device(there, kind).await?;
+        let mut over = self.puppet.use_service(device).await?;
+        over.write(vec![1; 20]).await;
+        let mut notifier = self.peripheral.notifiers.recv().await.context("nobody subscribes")?;
+        let value = self.peripheral.values.recv().await.context("nothing is written")?;
+        notifier.notify(value).await?;
+        ensure!(over.read().await? == [1; 20], "another value comes back");
+        Ok(began.elapsed())
+    }
+
+    /// Waits until both adapters know nobody any more, and takes back what is on the air.
+    async fn end(self) -> anyhow::Result<()> {
+        let forgetting = async {
+            for puppet in [self.puppet, self.payee] {
+                while !puppet.adapter.device_addresses().await?.is_empty() {
+                    puppet.forget_all().await;
+                    sleep(LOOK_AGAIN).await;
+                }
+            }
+            anyhow::Ok(())
+        };
+        timeout(WITHIN, forgetting).await.context("a connection does not end")?
+    }
 }
