@@ -14,11 +14,20 @@ sysctl -q -w net.core.rmem_default=16777216 net.core.rmem_max=16777216
 
 cat >/bin/bluetooth-daemon <<'SCRIPT'
 #!/bin/sh
-# kill: as if it had crashed. start: in the background.
+# kill: as if it had crashed. start: in the background; when it falls over by itself it is started
+# again, as systems do.
 case $1 in
 kill) killall -9 bluetoothd ;;
-start) /usr/libexec/bluetooth/bluetoothd -n -E $(cat /payload/bluetoothd.args 2>/dev/null) \
-    >>/tmp/bluetoothd.log 2>&1 & ;;
+start)
+    while :; do
+        /usr/libexec/bluetooth/bluetoothd -n -E $(cat /payload/bluetoothd.args 2>/dev/null)
+        status=$?
+        # Aborted, or a bad access; anything else was wanted.
+        [ $status = 134 ] || [ $status = 139 ] || break
+        echo "bluetoothd fell over: $status"
+        sleep 1
+    done >>/tmp/bluetoothd.log 2>&1 &
+    ;;
 esac
 SCRIPT
 chmod +x /bin/bluetooth-daemon

@@ -235,8 +235,9 @@ async def hundred_connections(target):
         began = now_ms()
         try:
             bearer = await target.connect()
-        except Lost:
+        except Lost as error:
             lost += 1
+            say(f"a connection was lost: {error}")
             if lost > CONNECTIONS // 10:
                 raise
             continue

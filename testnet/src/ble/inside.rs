@@ -16,6 +16,9 @@ use std::time::{Instant, SystemTime};
 /// Where the guest has what was packed up.
 const PAYLOAD: &str = "/payload";
 
+/// What the daemon says, and the guest of it.
+const DAEMON_LOG: &str = "/tmp/bluetoothd.log";
+
 /// Lines of a log that a failed scenario shows.
 const TAIL_LINES: usize = 60;
 
@@ -86,6 +89,7 @@ pub fn run(options: &Play) -> Result<()> {
 impl Guest {
     fn play(&mut self, name: &str, play: fn(&mut Self) -> Result<Seen>) -> Held {
         let start = Instant::now();
+        let fallen = daemon_falls();
         self.logs.clear();
         let played = play(self);
         for log in &self.logs {
@@ -96,10 +100,14 @@ impl Guest {
             }
         }
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (held, seen) = match played {
+        let (held, mut seen) = match played {
             Ok(seen) => (true, seen),
             Err(error) => (false, Seen::from(format!("{error:#}"))),
         };
+        let falls = daemon_falls().saturating_sub(fallen);
+        if falls > 0 {
+            seen.figures.insert(format!("{name}_daemon_falls"), falls);
+        }
         let scenario = name.to_owned();
         Held { scenario, held, seen: seen.text, ms, figures: seen.figures }
     }
@@ -168,6 +176,11 @@ fn daemon(what: &str) -> Result<()> {
     let status = Command::new("bluetooth-daemon").arg(what).status();
     ensure!(status.context("bluetooth-daemon")?.success(), "bluetooth-daemon {what}");
     Ok(())
+}
+
+/// How often the daemon has fallen over by itself so far. The guest starts it again, as systems do.
+fn daemon_falls() -> u64 {
+    u64::try_from(count(Path::new(DAEMON_LOG), "bluetoothd fell over")).unwrap_or(u64::MAX)
 }
 
 fn text(log: &Path) -> String {
