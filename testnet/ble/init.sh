@@ -53,7 +53,11 @@ case $(cat /payload/radio 2>/dev/null) in
 *) btvirt $(cat /payload/btvirt.args 2>/dev/null || echo -L -l2) >/tmp/btvirt.log 2>&1 & ;;
 esac
 await 30 test -e /sys/class/bluetooth/hci$last
-[ ! -f /payload/main.conf ] || cp /payload/main.conf /etc/bluetooth/main.conf
+# One channel for attributes, BlueZ's own default since 5.67: with more, 5.66 reads an end of file
+# without end when both ends open theirs at once, and answers nobody for half a minute.
+mkdir -p /etc/bluetooth
+cp /payload/main.conf /etc/bluetooth/main.conf 2>/dev/null ||
+    printf '[GATT]\nChannels = 1\n' >/etc/bluetooth/main.conf
 bluetooth-daemon start
 await 10 dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci$last \
     org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address
