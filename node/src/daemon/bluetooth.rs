@@ -114,7 +114,7 @@ pub(super) struct Holding {
     /// What stands for all that it holds.
     pub(super) held: [u8; 32],
     /// Whether a payment of this device has no answer yet.
-    pub(super) awaits: bool,
+    pub(super) awaits: Option<u32>,
 }
 
 /// The transport's tasks of a daemon: whom to ask, and what it holds.

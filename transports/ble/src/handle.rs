@@ -18,7 +18,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(crate) enum Command {
     Hold([u8; 32]),
-    Await(bool),
+    Await(Option<u32>),
     Invite(Option<(Session, LinkKey)>),
     Pay { session: Session, first: Vec<u8>, within_ms: u64 },
     StopPaying,
@@ -79,13 +79,13 @@ impl Handle {
         self.ask(Command::Hold(held)).await
     }
 
-    /// Whether a payment of this device has no answer yet: if so, nodes that hold the same are asked
-    /// for it, too.
+    /// The number of the newest payment of this device that has no answer yet, if there is one:
+    /// nodes that hold the same are then asked for it, too, and for a newer one anew.
     ///
     /// # Errors
     /// [`AskError`].
-    pub async fn await_answer(&self, awaits: bool) -> Result<(), AskError> {
-        self.ask(Command::Await(awaits)).await
+    pub async fn await_answer(&self, newest: Option<u32>) -> Result<(), AskError> {
+        self.ask(Command::Await(newest)).await
     }
 
     /// Shows a session, whose payer is awaited, in place of the node; or, with `None`, no longer.

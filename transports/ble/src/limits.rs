@@ -11,6 +11,10 @@ use hundi_transports::limits::FRAME_PREFIX_BYTES;
 /// the air had lost it.
 pub(crate) const NOTES_WINDOW: usize = 256;
 
+/// Notes that the owner takes before the radio answers any: as many as one link has fragments under
+/// way. One acknowledgement then covers what has arrived together.
+pub(crate) const NOTES_AT_ONCE: usize = 32;
+
 /// Commands that the owner has not read. Callers wait.
 pub(crate) const COMMANDS_WINDOW: usize = 16;
 

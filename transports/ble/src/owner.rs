@@ -14,7 +14,9 @@ use crate::config::Config;
 use crate::error::AdapterError;
 use crate::event::Event;
 use crate::handle::{Command, Windows};
-use crate::limits::{CALL_TIMEOUT, LINGER, MESSAGES_WINDOW, RELEASE_TRIES, RELEASED_WITHIN};
+use crate::limits::{
+    CALL_TIMEOUT, LINGER, MESSAGES_WINDOW, NOTES_AT_ONCE, RELEASE_TRIES, RELEASED_WITHIN,
+};
 use crate::note::{Attempt, Note};
 use crate::owner::connections::{Attempted, Open};
 use crate::station::Station;
@@ -105,6 +107,7 @@ impl Owner {
         mut notes: mpsc::Receiver<Note>,
     ) {
         let filled = self.windows.filled.clone();
+        let mut heard = Vec::new();
         while !self.is_done() {
             let due = self.due();
             let events = self.events.clone();
@@ -112,10 +115,12 @@ impl Owner {
                 command = commands.recv(), if self.stopping.is_none() => {
                     self.obey(command.unwrap_or(Command::Stop));
                 }
-                note = notes.recv() => match note {
-                    Some(note) => self.heed(note),
-                    None => break,
-                },
+                count = notes.recv_many(&mut heard, NOTES_AT_ONCE) => {
+                    if count == 0 {
+                        break;
+                    }
+                    heard.drain(..).for_each(|note| self.heed(note));
+                }
                 () = filled.notified() => {}
                 () = sleep_until(due) => self.inputs.push_back(Input::Time),
                 permit = events.reserve(), if !self.pending.is_empty() => match permit {
@@ -184,7 +189,7 @@ impl Owner {
         let now_ms = self.now_ms();
         let input = match command {
             Command::Hold(held) => Input::Hold(held),
-            Command::Await(awaits) => Input::Await(awaits),
+            Command::Await(newest) => Input::Await(newest),
             Command::Invite(invited) => Input::Invite(invited),
             Command::Pay { session, first, within_ms } => {
                 Input::Pay { session, first, until_ms: now_ms.saturating_add(within_ms) }

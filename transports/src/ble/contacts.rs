@@ -250,6 +250,11 @@ impl Contacts {
         (chosen.map(|(_, address)| address), next)
     }
 
+    /// There is something that nobody was asked for yet.
+    pub fn ask_anew(&mut self) {
+        self.known.values_mut().for_each(|contact| contact.ask_at_ms = 0);
+    }
+
     /// All connections are gone with the adapter.
     pub fn forget_connections(&mut self) {
         self.known.values_mut().for_each(|contact| contact.connected = false);

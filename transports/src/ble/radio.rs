@@ -43,8 +43,8 @@ pub struct Radio {
     id: [u8; 4],
     rotate_at_ms: u64,
     held: [u8; 32],
-    /// Whether a payment has no answer yet.
-    awaits: bool,
+    /// The number of the newest payment that has no answer yet.
+    awaits: Option<u32>,
     /// What is on the air, and since when.
     advertised: Option<(Advertisement, u64)>,
     /// What was on the air last, under the address of now.
@@ -77,7 +77,7 @@ impl Radio {
             id: [a, b, c, d],
             rotate_at_ms: 0,
             held: [0; 32],
-            awaits: false,
+            awaits: None,
             advertised: None,
             shown: None,
             new_address: true,
@@ -104,7 +104,7 @@ impl Radio {
 
     pub(super) fn own(&self) -> Own {
         let seen = matches!(self.advertised, Some((Advertisement::Mesh(_), _)));
-        Own { id: self.id, held: self.held, awaits: self.awaits, seen }
+        Own { id: self.id, held: self.held, awaits: self.awaits.is_some(), seen }
     }
 
     /// The id that this device gives in a handshake: none (zeros) while it shows a session, or
@@ -191,7 +191,12 @@ impl Radio {
             }
             Input::ScanLost => self.scan.lost(),
             Input::Hold(held) => self.held = held,
-            Input::Await(awaits) => self.awaits = awaits,
+            Input::Await(newest) => {
+                if newest > self.awaits {
+                    self.contacts.ask_anew();
+                }
+                self.awaits = newest;
+            }
             Input::Invite(invited) => {
                 self.expecting_until_ms = invited.as_ref().map(|_| now_ms + self.config.expect_ms);
                 self.invited = invited;

@@ -81,12 +81,31 @@ fn nodes_in_sync_never_connect() {
 #[test]
 fn who_awaits_an_answer_asks_its_neighbours_in_sync_and_no_other_connects() {
     let mut ether = village(&[9, 9, 9], Air::default());
-    ether.handle(0, Input::Await(true));
+    ether.handle(0, Input::Await(Some(1)));
     let seen = history(&mut ether, 0, 300_000);
     assert_eq!((ups(&seen).len(), ether.connections_made), (2, 2));
-    ether.handle(0, Input::Await(false));
+    ether.handle(0, Input::Await(None));
     ether.advance(3_000_000);
     assert_eq!(ether.connections_made, 2);
+}
+
+#[test]
+fn who_was_met_before_a_payment_is_asked_for_its_answer_all_the_same() {
+    let mut ether = village(&[8, 9], Air::default());
+    history(&mut ether, 0, 60_000);
+    let made = ether.connections_made;
+    assert!(made > 0, "they differed");
+    ether.handle(1, Input::Hold([8; 32]));
+    ether.advance(200_000);
+    assert_eq!(ether.connections_made, made, "in sync");
+    for (newest, until_ms) in [(1, 300_000), (2, 400_000)] {
+        ether.handle(0, Input::Await(Some(newest)));
+        ether.advance(until_ms);
+    }
+    assert_eq!(ether.connections_made, made + 2, "for each payment once");
+    ether.handle(0, Input::Await(Some(1)));
+    ether.advance(500_000);
+    assert_eq!(ether.connections_made, made + 2, "asked for that one already");
 }
 
 #[test]

@@ -117,9 +117,10 @@ impl Engine {
         held.is_some_and(|request| request.answered.is_none() && now <= request.expires)
     }
 
-    /// Whether a payment of this device has no answer of its payee yet, and may still get one.
-    pub fn awaits_answer(&self) -> bool {
-        self.wallet.as_ref().is_some_and(|wallet| !wallet.unanswered.is_empty())
+    /// The sequence number of the newest payment of this device that has no answer of its payee yet,
+    /// and may still get one.
+    pub fn awaits_answer(&self) -> Option<u32> {
+        self.wallet.as_ref()?.unanswered.last_key_value().map(|(sequence, _)| *sequence)
     }
 
     /// What the wallet has at `now` (Unix seconds); none for a relay. `shelf` as in

@@ -275,7 +275,7 @@ fn a_request_waits_for_its_payment_until_it_is_accepted_or_expires() {
 #[test]
 fn a_payer_awaits_an_answer_until_it_has_come_and_gets_it_of_one_in_sync() {
     let (mut world, payer, payee) = crate::payments::pair(Over::Link);
-    let awaits = |world: &World, of: usize| world.devices[of].engine.awaits_answer();
+    let awaits = |world: &World, of: usize| world.devices[of].engine.awaits_answer().is_some();
     assert!(!awaits(&world, payer));
     let request = world.request(payee, 1_000);
     let id = world.pay(payer, &request);

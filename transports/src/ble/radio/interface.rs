@@ -131,9 +131,10 @@ pub enum Input {
     ScanLost,
     /// What this node holds has changed; 32 bytes that stand for it.
     Hold([u8; 32]),
-    /// A payment of this device has no answer yet: nodes that hold the same are asked for it, too.
-    /// Or there is none any more.
-    Await(bool),
+    /// Payments of this device have no answer yet; the newest has this number, higher than those
+    /// before it. Nodes that hold the same are asked for them, too, and for a newer one anew. `None`:
+    /// there is none any more.
+    Await(Option<u32>),
     /// Show a session in a payment request and wait for its payer; or no longer.
     Invite(Option<(Session, LinkKey)>),
     /// Look for the payee of this session and give it the first message.
