@@ -8,7 +8,8 @@ use anyhow::{Result, ensure};
 const CROWD: [(&str, &str); 3] = [("asha", "hci1"), ("sita", "hci2"), ("mira", "hci3")];
 
 /// Three strangers learn from one what it has, and then want to pay it the same request at the same
-/// time: one gets a receipt, the others a signed refusal.
+/// time: one gets a receipt, the others a signed refusal, at once or from the mesh: a payee that has
+/// been paid takes its session off the air.
 pub(super) fn three(guest: &mut Guest) -> Result<Seen> {
     let payee = guest.start("ravi", "hci0", &[])?;
     let uri = payee.request_by_network("1.00")?;
@@ -23,8 +24,7 @@ pub(super) fn three(guest: &mut Guest) -> Result<Seen> {
     }
     let uri = payee.request("2.00")?;
     let paid: Vec<_> = std::thread::scope(|scope| {
-        let paying: Vec<_> =
-            crowd.iter().map(|node| scope.spawn(|| node.pay_answered(&uri))).collect();
+        let paying: Vec<_> = crowd.iter().map(|node| scope.spawn(|| node.pay_once(&uri))).collect();
         paying.into_iter().map(|paying| paying.join()).collect()
     });
     let mut states = Vec::new();
