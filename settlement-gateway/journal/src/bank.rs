@@ -20,6 +20,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hundi_ledger::codec;
 use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, SealingKey, Serial};
+use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::record::{Record, Signed, sign};
@@ -179,6 +180,12 @@ impl Bank {
     /// The authors, by key.
     pub fn authors(&self) -> &BTreeMap<PublicKey, Author> {
         &self.state.authors
+    }
+
+    /// What the guarantee of a customer may still cost the pool, in minor units: what was paid and is
+    /// open, and what its largest live guarantee leaves.
+    pub fn exposure(&self, customer: &CustomerId, currency: Currency) -> i128 {
+        self.state.exposure(customer, currency, Amount::ZERO)
     }
 
     /// A grant.

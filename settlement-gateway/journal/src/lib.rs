@@ -31,4 +31,5 @@ mod receipt;
 mod refund;
 mod settle;
 pub mod state;
+pub mod tally;
 pub mod transaction;

@@ -11,4 +11,5 @@ mod promise;
 mod refunds;
 mod signed;
 mod table;
+mod tally;
 mod world;
