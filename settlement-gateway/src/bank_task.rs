@@ -7,6 +7,8 @@
 
 use crate::journal_store::{AccountRow, JournalStore, Unit};
 use crate::limits::{GROUP_BYTES_MAX, REQUESTS_MAX};
+use crate::monitor::{Monitor, Queue};
+use data_encoding::HEXLOWER;
 use hundi_journal::account::CustomerId;
 use hundi_journal::bank::{Bank, HandleError};
 use hundi_journal::input::{Input, Keys};
@@ -17,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Span;
 
 /// Why the bank did not do what was asked.
 #[derive(Debug, Error)]
@@ -46,6 +49,8 @@ enum Request {
     Handle {
         inputs: Vec<Input>,
         accounts: Vec<(CustomerId, AccountRow)>,
+        /// Of whoever asked, so that what is logged while it is decided names the request.
+        span: Span,
         reply: oneshot::Sender<Decided>,
     },
     Ask(Question),
@@ -76,7 +81,7 @@ impl BankHandle {
         accounts: Vec<(CustomerId, AccountRow)>,
     ) -> Result<Vec<Outputs>, AskBankError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Handle { inputs, accounts, reply };
+        let request = Request::Handle { inputs, accounts, span: Span::current(), reply };
         self.0.send(request).await.map_err(|_| AskBankError::Stopping)?;
         Ok(answer.await.map_err(|_| AskBankError::Stopping)??)
     }
@@ -96,6 +101,11 @@ impl BankHandle {
         answer.await.map_err(|_| AskBankError::Stopping)
     }
 
+    /// What waits for the bank's thread. It keeps nothing open.
+    pub(crate) fn queue(&self) -> Queue {
+        queue("bank", &self.0)
+    }
+
     /// Has the thread end when it has worked off what is queued now.
     pub async fn stop(&self) {
         // It has ended already otherwise.
@@ -110,9 +120,27 @@ pub fn start(
     journal: Arc<JournalStore>,
     publish: mpsc::Sender<Vec<Vec<u8>>>,
 ) -> (BankHandle, JoinHandle<Result<(), BankTaskError>>) {
+    start_watched(bank, keys, journal, publish, Arc::new(Monitor::new()))
+}
+
+/// As [`start`]; what the thread does is told to `monitor`, which has seen all events so far.
+pub(crate) fn start_watched(
+    bank: Bank,
+    keys: Keys,
+    journal: Arc<JournalStore>,
+    publish: mpsc::Sender<Vec<Vec<u8>>>,
+    monitor: Arc<Monitor>,
+) -> (BankHandle, JoinHandle<Result<(), BankTaskError>>) {
     let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-    let owner = Owner { bank, keys, journal, publish, inbox };
+    let owner = Owner { bank, keys, journal, publish, inbox, monitor };
     (BankHandle(requests), tokio::task::spawn_blocking(move || owner.run()))
+}
+
+/// How many wait in a channel, for as long as it is used.
+pub(crate) fn queue<T: Send + 'static>(name: &'static str, sender: &mpsc::Sender<T>) -> Queue {
+    let (weak, capacity) = (sender.downgrade(), sender.max_capacity());
+    let depth = move || weak.upgrade().map_or(0, |it| it.max_capacity() - it.capacity());
+    Queue { name, capacity, depth: Box::new(depth) }
 }
 
 struct Owner {
@@ -121,6 +149,7 @@ struct Owner {
     journal: Arc<JournalStore>,
     publish: mpsc::Sender<Vec<Vec<u8>>>,
     inbox: mpsc::Receiver<Request>,
+    monitor: Arc<Monitor>,
 }
 
 /// What the inputs of one request led to.
@@ -162,8 +191,8 @@ impl Owner {
 
     fn take(&mut self, request: Request, group: &mut Group) -> Result<(), BankTaskError> {
         match request {
-            Request::Handle { inputs, accounts, reply } => {
-                let answer = self.decide(inputs, group)?;
+            Request::Handle { inputs, accounts, span, reply } => {
+                let answer = span.in_scope(|| self.decide(inputs, group))?;
                 if answer.is_ok() {
                     group.unit.accounts.extend(accounts);
                 }
@@ -200,9 +229,13 @@ impl Owner {
 
     fn finish(&mut self, group: Group) -> Result<(), BankTaskError> {
         if !group.unit.is_empty() {
+            self.monitor.commit_begins();
             self.journal.append(&group.unit)?;
+            self.monitor.commit_ends();
+            self.monitor.durable(&group.unit.events, &self.bank);
         }
         for (reply, answer) in group.replies {
+            self.monitor.answered(answer.as_deref().unwrap_or_default());
             // Whoever asked may be gone.
             drop(reply.send(answer));
         }
@@ -215,6 +248,16 @@ impl Owner {
         }
         Ok(())
     }
+}
+
+/// A fresh id for a request or a submission, to find it in the log.
+pub(crate) fn draw_id() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the bank decides nothing, and says so; here the clock will do.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes[8..].copy_from_slice(&now().to_be_bytes());
+    }
+    HEXLOWER.encode(&bytes)
 }
 
 /// The bank's clock, Unix seconds.

@@ -34,6 +34,10 @@ pub(crate) const BATCH_BYTES_MAX: usize = 12 << 20;
 /// Batches of records that wait for the mesh side. When it lags, the bank's thread waits.
 pub(crate) const PUBLISH_QUEUE_MAX: usize = 64;
 
+/// After how long at one unit of work the store counts as out of reach: a thousand times what a
+/// healthy disk needs.
+pub(crate) const COMMIT_STUCK: Duration = Duration::from_secs(10);
+
 /// Bytes of an account's name.
 pub(crate) const ACCOUNT_NAME_BYTES_MAX: usize = 256;
 

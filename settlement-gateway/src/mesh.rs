@@ -4,9 +4,10 @@
 //! Nothing waits in a circle: the node never waits for either side here; the bank's thread waits
 //! for the publisher, and the publisher only for the node.
 
-use crate::bank_task::BankHandle;
+use crate::bank_task::{self, BankHandle};
 use crate::journal_store::JournalStore;
 use crate::limits::SUBMIT_ITEMS_MAX;
+use crate::monitor::Monitor;
 use hundi_journal::input::Input;
 use hundi_journal::output::{Later, Verdict};
 use hundi_ledger::id::{BankNumber, NetworkId};
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// Publishes first what the mesh may lack since the last run, then what the bank signs.
 pub(crate) async fn publish(
@@ -63,6 +65,7 @@ pub(crate) struct Intake {
     pub(crate) network: NetworkId,
     pub(crate) number: BankNumber,
     pub(crate) rescan: Duration,
+    pub(crate) monitor: Arc<Monitor>,
 }
 
 impl Intake {
@@ -131,10 +134,15 @@ impl Intake {
     async fn submit(&self, items: Vec<Vec<u8>>) -> bool {
         for items in items.chunks(SUBMIT_ITEMS_MAX) {
             let input = Input::Submit { items: items.to_vec() };
-            let Ok(outputs) = self.bank.handle(vec![input]).await else { return false };
+            // As an error, so that it is there for whatever is logged inside.
+            let span = tracing::error_span!("mesh", id = bank_task::draw_id());
+            let since = Instant::now();
+            let handled = self.bank.handle(vec![input]).instrument(span.clone()).await;
+            let Ok(outputs) = handled else { return false };
+            self.monitor.metrics.submitted(since.elapsed());
             let verdicts = outputs.iter().flat_map(|outputs| &outputs.verdicts);
             let later = verdicts.filter(|verdict| is_later(verdict)).count();
-            tracing::debug!(items = items.len(), later, "items from the mesh");
+            span.in_scope(|| tracing::debug!(items = items.len(), later, "items from the mesh"));
         }
         true
     }

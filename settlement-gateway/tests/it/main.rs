@@ -5,7 +5,10 @@
 mod api;
 mod client;
 mod command_line;
+mod deploy;
 mod device;
+mod drain;
 mod gateway;
 mod kill;
 mod mesh;
+mod scrape;
