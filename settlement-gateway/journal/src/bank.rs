@@ -11,6 +11,7 @@ use crate::books::Books;
 use crate::event::{Change, Event};
 use crate::grant::{EnrolError, IssueGrantError};
 use crate::input::{Input, Keys};
+use crate::limits::SHARED_SECRETS_MAX;
 use crate::loss::CloseCaseError;
 use crate::operation::{InstallError, OperateError};
 use crate::output::{Notification, Outputs};
@@ -19,11 +20,11 @@ use crate::transaction::Transaction;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hundi_ledger::codec;
-use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, SealingKey, Serial};
+use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, Serial};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::record::{Record, Signed, sign};
-use hundi_ledger::seal::Shared;
+use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::sign::{SecretKey, Verifier};
 
 /// The bank's choices that are not part of a grant.
@@ -76,14 +77,22 @@ pub struct Bank {
     pub(crate) network: Network,
     pub(crate) profile: Profile,
     pub(crate) state: State,
+    /// This and `shared` spare work and are no state: without them every answer is the same.
     pub(crate) verifier: Verifier,
+    /// What the bank's sealing keys share with others.
+    pub(crate) shared: SharedSecrets,
 }
 
 impl Bank {
     /// Bank `number` of `network` before its first event; none when the network has no such bank.
     pub fn new(network: Network, number: BankNumber, profile: Profile) -> Option<Self> {
         network.bank(number)?;
-        Some(Self { network, profile, state: State::new(number), verifier: Verifier::default() })
+        Some(Self::with_state(network, profile, State::new(number)))
+    }
+
+    fn with_state(network: Network, profile: Profile, state: State) -> Self {
+        let (verifier, shared) = (Verifier::default(), SharedSecrets::new(SHARED_SECRETS_MAX));
+        Self { network, profile, state, verifier, shared }
     }
 
     /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the
@@ -139,6 +148,12 @@ impl Bank {
     /// swapping it in for a call.
     pub fn verifier(&mut self) -> &mut Verifier {
         &mut self.verifier
+    }
+
+    /// How often the bank had to agree on a secret with another key so far: once for each, as long as
+    /// it is remembered.
+    pub fn agreements(&self) -> u64 {
+        self.shared.agreements()
     }
 
     /// The network.
@@ -224,7 +239,7 @@ impl Bank {
     pub fn restore(network: Network, profile: Profile, snapshot: &[u8]) -> Option<Self> {
         let state: State = codec::decode(snapshot, usize::MAX).ok()?;
         network.bank(state.bank)?;
-        Some(Self { network, profile, state, verifier: Verifier::default() })
+        Some(Self::with_state(network, profile, state))
     }
 }
 
@@ -240,10 +255,6 @@ pub(crate) struct Work<'a> {
     pub(crate) credited: BTreeSet<Account>,
     /// Originals that were decided: refunds that waited for them are tried again.
     pub(crate) decided: BTreeSet<Hash>,
-    /// The public halves of the bank's sealing keys, in the order of `keys`.
-    pub(crate) own: Vec<SealingKey>,
-    /// What the bank's and others' sealing keys share, for this call.
-    pub(crate) shared: BTreeMap<(SealingKey, SealingKey), Shared>,
     entropy: [u8; 32],
     drawn: u64,
 }
@@ -258,8 +269,6 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             credited: BTreeSet::new(),
             decided: BTreeSet::new(),
-            own: keys.sealing.iter().map(|secret| secret.public()).collect(),
-            shared: BTreeMap::new(),
             entropy,
             drawn: 0,
         }

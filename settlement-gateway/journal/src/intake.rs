@@ -19,6 +19,7 @@ use hundi_ledger::id::{Hash, PublicKey};
 use hundi_ledger::record::Verified;
 use hundi_ledger::record::entry::{Class, Entry, Kind};
 use hundi_ledger::record::item::Item;
+use hundi_ledger::seal::open;
 use hundi_ledger::trust::{VerifiedItem, VerifyError};
 
 /// What a stopped bank answers to a submission.
@@ -187,13 +188,17 @@ impl Work<'_> {
     fn may_wait(&mut self, id: &Hash, entry: &Entry) -> bool {
         let disclosed = self.state().waiting_receipts.contains_key(id);
         match entry.header().kind {
-            Kind::PAYMENT => {
-                let opened = self.open_derived(entry.header(), entry.body());
-                !disclosed && !matches!(opened, Some(Ok(_)))
-            }
+            Kind::PAYMENT => !disclosed && !self.opens(entry),
             Kind::REFUND => true,
             _ => false,
         }
+    }
+
+    /// Whether an entry opens under the key that the bank derives.
+    fn opens(&mut self, entry: &Entry) -> bool {
+        let key = self.derived_key(entry.header());
+        let network = self.bank.network.id();
+        key.is_some_and(|key| open(&network, entry.header(), entry.body(), &key).is_ok())
     }
 
     /// The answer to an entry that is recorded: its own outcome, never that of another entry with

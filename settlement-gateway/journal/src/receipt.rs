@@ -43,14 +43,15 @@ impl Work<'_> {
         let Some((statement, key)) = self.read_receipt(&receipt) else {
             return Verdict::Rejected(Rejected::Unreadable);
         };
-        let held = self.state().entries.get(&statement.entry).cloned();
-        let Some(entry) = held.filter(|entry| entry.standing != Standing::HeaderOnly) else {
+        let held = self.state().entries.get(&statement.entry);
+        let held = held.filter(|entry| entry.standing != Standing::HeaderOnly);
+        let Some((opened, standing)) = held.map(|entry| (entry.opened, entry.standing)) else {
             return self.let_wait(&receipt, statement.entry, arriving);
         };
-        match entry.opened {
+        match opened {
             Some(opened) if opened.payee() == receipt.signer => {}
-            None if entry.standing == Standing::Unopened => {
-                let opened = self.open_with(&entry.header.header, &entry.body, &key);
+            None if standing == Standing::Unopened => {
+                let opened = self.open_with(&statement.entry, &key);
                 match opened.filter(|plaintext| plaintext.payee() == Some(receipt.signer)) {
                     Some(plaintext) => self.record_opened(statement.entry, &plaintext),
                     None => return Verdict::Rejected(Rejected::NotPayee),
@@ -93,9 +94,8 @@ impl Work<'_> {
     /// What a receipt says to this bank, and the content key that it discloses.
     fn read_receipt(&mut self, receipt: &Receipt) -> Option<(Statement, ContentKey)> {
         let network = self.bank.network.id();
-        let own = self.own.clone();
-        own.into_iter().find_map(|own| {
-            let shared = self.shared(own, receipt.signer_sealing)?;
+        self.keys.sealing.iter().find_map(|secret| {
+            let shared = self.bank.shared.agree(secret, &receipt.signer_sealing).ok()?;
             open_as_bank(&network, receipt, &shared)
         })
     }

@@ -254,6 +254,7 @@ pub struct World {
     pub now: u64,
     pub events: Vec<Event>,
     pub records: Vec<Item>,
+    profile: Profile,
     calls: u64,
     replayed: Bank,
     auditor: Auditor,
@@ -272,6 +273,7 @@ impl World {
             now: START,
             events: Vec::new(),
             records: Vec::new(),
+            profile,
             calls: 0,
             replayed: bank(),
             auditor: Auditor::new(network().id(), BANK),
@@ -288,7 +290,11 @@ impl World {
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.calls.to_le_bytes());
         let before = self.bank.snapshot();
+        let mut forgetful = Bank::restore(network(), self.profile, &before).unwrap();
+        let afresh = forgetful.handle(self.now, entropy, input.clone(), &self.keys);
         let outputs = self.bank.handle(self.now, entropy, input, &self.keys);
+        assert_eq!(outputs, afresh, "what is remembered between calls decides nothing");
+        assert_eq!(self.bank.snapshot(), forgetful.snapshot());
         match &outputs {
             Ok(outputs) => {
                 for record in &outputs.records {

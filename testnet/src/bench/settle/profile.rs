@@ -9,9 +9,11 @@ use anyhow::{Context, Result, bail};
 use hundi_gateway::journal_store::{JournalStore, Unit};
 use hundi_journal::bank::Bank;
 use hundi_journal::input::Input;
+use hundi_journal::limits::SHARED_SECRETS_MAX;
 use hundi_ledger::id::PublicKey;
 use hundi_ledger::record::entry::Entry;
 use hundi_ledger::record::item::Item;
+use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::seal::{Shared, content_key, open};
 use hundi_ledger::sign::Verifier;
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ pub struct Stages {
     pub decode: u64,
     /// Verifying the batch, on one core.
     pub verify: u64,
-    /// Agreeing with every author of the batch on a secret.
+    /// Agreeing on a secret with every author that no batch before had.
     pub agree: u64,
     /// Opening bodies.
     pub open: u64,
@@ -84,9 +86,10 @@ pub(super) fn profile(world: &World, dir: &Path, batch: usize, batches: usize) -
     let dir = tempfile::tempdir_in(dir).context("cannot make a directory for the store")?;
     let (mut bank, journal) = world.start(&dir.path().join("journal"))?;
     let mut profile = Profile { batch, payments: 0, checkpoints: 0, stages: Stages::default() };
+    let mut shared = SharedSecrets::new(SHARED_SECRETS_MAX);
     for items in world.items.chunks_exact(batch).take(batches) {
         check_interrupted()?;
-        let parts = parts(world, &bank, items)?;
+        let parts = parts(world, &bank, &mut shared, items)?;
         let handled = handle(&mut bank, &journal, items)?;
         let stages = &mut profile.stages;
         let known = parts.decode + parts.verify + parts.agree + parts.open + parts.sign;
@@ -114,7 +117,13 @@ struct Parts {
     sign: u64,
 }
 
-fn parts(world: &World, bank: &Bank, items: &[Vec<u8>]) -> Result<Parts> {
+/// `known` remembers what the bank remembers, so that both agree with the same authors.
+fn parts(
+    world: &World,
+    bank: &Bank,
+    known: &mut SharedSecrets,
+    items: &[Vec<u8>],
+) -> Result<Parts> {
     let network = world.network().id();
     let (decode, entries) = timed(|| {
         let decode = |bytes: &Vec<u8>| match Item::decode(&network, bytes) {
@@ -139,7 +148,7 @@ fn parts(world: &World, bank: &Bank, items: &[Vec<u8>]) -> Result<Parts> {
             let key = entry.header().author.key;
             if !shared.contains_key(&key) {
                 let author = bank.authors().get(&key).context("an author that is enrolled")?;
-                shared.insert(key, own.agree(&author.sealing)?);
+                shared.insert(key, known.agree(&own, &author.sealing)?);
             }
         }
         Ok(shared)
