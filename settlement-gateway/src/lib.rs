@@ -14,4 +14,5 @@ pub mod journal_store;
 pub mod keys;
 mod limits;
 mod mesh;
+mod pipeline;
 mod problem;

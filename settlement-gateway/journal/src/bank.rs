@@ -15,6 +15,7 @@ use crate::limits::SHARED_SECRETS_MAX;
 use crate::loss::CloseCaseError;
 use crate::operation::{InstallError, OperateError};
 use crate::output::{Notification, Outputs};
+use crate::prepare::{Reading, Submission};
 use crate::state::{Author, Case, Customer, EntryState, Fault, GrantState, State};
 use crate::transaction::Transaction;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -108,12 +109,9 @@ impl Bank {
         input: Input,
         keys: &Keys,
     ) -> Result<Outputs, HandleError> {
-        if self.state.fault.is_some() {
-            match &input {
-                Input::Resume => {}
-                Input::Submit { items } => return Ok(crate::intake::stopped(items.len())),
-                _ => return Err(HandleError::Stopped),
-            }
+        let answered = matches!(input, Input::Resume | Input::Submit { .. });
+        if self.state.fault.is_some() && !answered {
+            return Err(HandleError::Stopped);
         }
         let mut work = Work::new(self, now, entropy, keys);
         match input {
@@ -126,13 +124,30 @@ impl Bank {
             Input::Operate(operation) => work.operate(&operation)?,
             Input::IssueGrant { author, terms } => work.issue_grant(author, terms)?,
             Input::Freeze { author, reason } => work.freeze_by_decision(author, reason)?,
-            Input::Submit { items } => work.submit(&items),
+            Input::Submit { items } => {
+                let submission = Submission::decode(&work.bank.network.id(), &items);
+                work.submit(submission);
+            }
             Input::Tick => work.tick(),
             Input::Bulletin => work.sign_bulletin(),
             Input::CloseCase { author, denied } => work.close_case(author, &denied)?,
             Input::Resume => work.resume(),
         }
         Ok(work.finish())
+    }
+
+    /// As [`Bank::handle`] with [`Input::Submit`] of the same items, with the same outputs, whatever
+    /// of them has been prepared.
+    pub fn submit(
+        &mut self,
+        now: u64,
+        entropy: [u8; 32],
+        submission: Submission,
+        keys: &Keys,
+    ) -> Outputs {
+        let mut work = Work::new(self, now, entropy, keys);
+        work.submit(submission);
+        work.finish()
     }
 
     /// Applies the next stored event.
@@ -255,6 +270,8 @@ pub(crate) struct Work<'a> {
     pub(crate) credited: BTreeSet<Account>,
     /// Originals that were decided: refunds that waited for them are tried again.
     pub(crate) decided: BTreeSet<Hash>,
+    /// The entry that is being taken, and what its body was found to say.
+    pub(crate) reading: Option<(Hash, Reading)>,
     entropy: [u8; 32],
     drawn: u64,
 }
@@ -269,6 +286,7 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             credited: BTreeSet::new(),
             decided: BTreeSet::new(),
+            reading: None,
             entropy,
             drawn: 0,
         }

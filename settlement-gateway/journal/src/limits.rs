@@ -4,6 +4,12 @@
 /// Items in one submission. A batch verifies in some ten milliseconds and is one unit of work.
 pub const ITEMS_PER_SUBMISSION_MAX: usize = 4_096;
 
+/// Items that make a part of preparing worth a thread of its own: smaller batches share little work.
+pub const PART_ITEMS_MIN: usize = 64;
+
+/// Items of one batch when one of a larger batch was forged: so many others are verified singly.
+pub const VERIFIED_AGAIN_TOGETHER: usize = 64;
+
 /// Seconds after a grant's claim-until in which a receipt may still disclose the key of an entry
 /// that reached the bank in time (DESIGN §3: seven days).
 pub const DISCLOSURE_SECONDS: u64 = 7 * 24 * 3_600;

@@ -6,6 +6,7 @@ use crate::bank::Work;
 use crate::event::Change;
 use crate::limits::{WAITING_RECEIPTS_PER_ENTRY_MAX, WAITING_RECEIPTS_PER_SIGNER_MAX};
 use crate::output::{Later, Rejected, Verdict};
+use crate::prepare::Checked;
 use crate::state::{EntryState, Opened, Standing, WaitingReceipt};
 use crate::transaction::{Key, Transaction};
 use alloc::collections::BTreeSet;
@@ -15,31 +16,31 @@ use hundi_ledger::id::Hash;
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::Signed;
 use hundi_ledger::record::checkpoint::Outcome;
-use hundi_ledger::record::item::Item;
 use hundi_ledger::record::receipt::{PayeeVerdict, Receipt, Statement};
 use hundi_ledger::seal::ContentKey;
 use hundi_ledger::seal::receipt::open_as_bank;
-use hundi_ledger::trust::Trust;
 
 impl Work<'_> {
     /// Takes a receipt. `arriving` are the entries of the same submission.
     pub(crate) fn take_receipt(
         &mut self,
-        receipt: Signed<Receipt>,
+        receipt: Checked<Signed<Receipt>>,
         arriving: &BTreeSet<Hash>,
     ) -> Verdict {
-        let id = receipt.id();
+        let id = match &receipt {
+            Checked::Unverified(receipt) => receipt.id(),
+            Checked::Verified(receipt) => receipt.id(),
+            Checked::Forged(id) => *id,
+        };
         if self.state().receipts.contains(&id) {
             return Verdict::Taken { id, duplicate: true };
         }
-        if receipt.payer_bank != self.state().bank {
-            return Verdict::Later(Later::OtherBank);
-        }
-        let trust = Trust::new(self.bank.network.clone());
-        let item = Item::Receipt(receipt.clone());
-        if trust.verify_with(item, &mut self.bank.verifier).is_err() {
-            return Verdict::Rejected(Rejected::Signature);
-        }
+        let receipt = match receipt {
+            Checked::Verified(receipt) => receipt,
+            Checked::Forged(_) => return Verdict::Rejected(Rejected::Signature),
+            // Only those for this bank are verified.
+            Checked::Unverified(_) => return Verdict::Later(Later::OtherBank),
+        };
         let Some((statement, key)) = self.read_receipt(&receipt) else {
             return Verdict::Rejected(Rejected::Unreadable);
         };

@@ -3,9 +3,10 @@
 //! freeze known to that payee, and claim-until.
 
 use crate::account::{Account, Party};
-use crate::bank::Work;
+use crate::bank::{Bank, Work};
 use crate::event::Change;
 use crate::output::Notification;
+use crate::prepare::{self, read};
 use crate::state::{Opened, Source, Standing};
 use crate::transaction::{Key, Side, Transaction};
 use alloc::vec;
@@ -15,7 +16,7 @@ use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::entry::{Class, Header, Kind};
-use hundi_ledger::seal::{ContentKey, OpenError, content_key, open};
+use hundi_ledger::seal::{ContentKey, OpenError, open};
 
 impl Work<'_> {
     /// Decides an entry that is durable and undecided, as far as what is known allows. `arriving`
@@ -203,31 +204,28 @@ impl Work<'_> {
 
     /// What a held entry says under a given key, if the key fits.
     pub(crate) fn open_with(&self, id: &Hash, key: &ContentKey) -> Option<Plaintext> {
-        self.open_held(id, key)?.ok()
-    }
-
-    fn open_held(&self, id: &Hash, key: &ContentKey) -> Option<Result<Plaintext, OpenError>> {
         let entry = self.state().entries.get(id)?;
         let opened = open(&self.bank.network.id(), &entry.header.header, &entry.body, key);
-        Some(opened.map(|opened| opened.plaintext))
+        Some(opened.ok()?.plaintext)
     }
 
     /// What a held entry says under the key that the bank derives; none when the bank does not
     /// have the sealing key that the grant names.
-    fn open_derived(&mut self, id: &Hash) -> Option<Result<Plaintext, OpenError>> {
-        let header = self.state().entries.get(id)?.header.header.clone();
-        let key = self.derived_key(&header)?;
-        self.open_held(id, &key)
-    }
-
-    /// The content key that the bank derives for an entry, if it has the sealing key that the
-    /// grant names.
-    pub(crate) fn derived_key(&mut self, header: &Header) -> Option<ContentKey> {
-        let author = self.state().authors.get(&header.author.key)?.sealing;
-        let named = self.state().grant(&header.author.key, header.serial)?.grant.bank_sealing;
-        let secret = self.keys.sealing.iter().find(|secret| secret.public() == named)?;
-        let shared = self.bank.shared.agree(secret, &author).ok()?;
-        Some(content_key(&self.bank.network.id(), &shared, &header.head()))
+    fn open_derived(&mut self, id: &Hash) -> Option<prepare::Opened> {
+        let Bank { network, state, shared, .. } = &mut *self.bank;
+        let entry = state.entries.get(id)?;
+        let header = &entry.header.header;
+        let pair = state.pair_of(header)?;
+        match self.reading.take() {
+            Some((of, reading))
+                if of == *id
+                    && reading.pair == pair
+                    && self.keys.sealing_secret(&pair.0).is_some() =>
+            {
+                Some(reading.opened)
+            }
+            _ => read(&network.id(), header, &entry.body, pair, self.keys, shared),
+        }
     }
 
     /// What the bank's policy is told of a request for a grant.

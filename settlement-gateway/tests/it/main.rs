@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod command_line;
+mod crowd;
 mod device;
 mod gateway;
 mod kill;
