@@ -1,7 +1,7 @@
 //! The one thread that owns the bank. Requests come over a bounded channel; those that have queued
-//! up are a group. What it submits is prepared by other threads ([`crate::pipeline`]) while this one
-//! decides the group before it, request after request, and makes that durable in a unit of work;
-//! only then is anything answered or published.
+//! up are a group. What it submits is prepared by other threads (`pipeline`) while this one decides
+//! the group before it, request after request, and makes that durable in a unit of work; only then is
+//! anything answered or published.
 //!
 //! When the store fails, the bank in memory is ahead of it: the thread ends, nobody is answered,
 //! and the gateway stops. The next start replays what is durable.

@@ -16,7 +16,7 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::seal::{Shared, content_key, open};
 use hundi_ledger::sign::Verifier;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::Path;
 use std::time::Instant;
 
@@ -146,9 +146,9 @@ fn parts(
         let mut shared = BTreeMap::new();
         for entry in &verified {
             let key = entry.header().author.key;
-            if !shared.contains_key(&key) {
+            if let btree_map::Entry::Vacant(place) = shared.entry(key) {
                 let author = bank.authors().get(&key).context("an author that is enrolled")?;
-                shared.insert(key, known.agree(&own, &author.sealing)?);
+                place.insert(known.agree(&own, &author.sealing)?);
             }
         }
         Ok(shared)
