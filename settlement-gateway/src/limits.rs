@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Items in one submission, from a file posted over HTTP or gathered from the mesh: verifies in
-/// some ten milliseconds, and bounds how long whoever queues behind it waits.
+/// Items in one submission posted over HTTP: verifies in some ten milliseconds, and bounds how long
+/// whoever queues behind it waits. From the mesh come as many as the bank takes at once.
 pub(crate) const SUBMIT_ITEMS_MAX: usize = 1024;
 
 /// Bytes of one posted submission: [`SUBMIT_ITEMS_MAX`] items of four times a payment's size.

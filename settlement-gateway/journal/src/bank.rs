@@ -27,6 +27,7 @@ use hundi_ledger::record::network::Network;
 use hundi_ledger::record::{Record, Signed, sign};
 use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::sign::{SecretKey, Verifier};
+use hundi_ledger::trust::Trust;
 
 /// The bank's choices that are not part of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +79,13 @@ pub struct Bank {
     pub(crate) network: Network,
     pub(crate) profile: Profile,
     pub(crate) state: State,
-    /// This and `shared` spare work and are no state: without them every answer is the same.
+    /// This and what follows spare work and are no state: without them every answer is the same.
     pub(crate) verifier: Verifier,
     /// What the bank's sealing keys share with others.
     pub(crate) shared: SharedSecrets,
+    /// The network's roots, and the first so many of this bank's certificates.
+    pub(crate) trust: Trust,
+    pub(crate) trusted: usize,
 }
 
 impl Bank {
@@ -93,7 +97,8 @@ impl Bank {
 
     fn with_state(network: Network, profile: Profile, state: State) -> Self {
         let (verifier, shared) = (Verifier::default(), SharedSecrets::new(SHARED_SECRETS_MAX));
-        Self { network, profile, state, verifier, shared }
+        let trust = Trust::new(network.clone());
+        Self { network, profile, state, verifier, shared, trust, trusted: 0 }
     }
 
     /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the

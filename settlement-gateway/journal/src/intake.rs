@@ -182,8 +182,7 @@ impl Work<'_> {
 
     /// Proofs and bank records.
     fn take_record(&mut self, item: Item) -> Verdict {
-        let trust = self.trust();
-        match trust.verify_with(item.clone(), &mut self.bank.verifier) {
+        match self.verify(item.clone()) {
             Ok(VerifiedItem::Proof(proof)) => self.take_proof(&proof),
             Ok(_) => self.compare_with_books(&item),
             Err(VerifyError::UnknownCertificate { bank, .. }) if bank == self.state().bank => {

@@ -1,8 +1,8 @@
 //! Every number that bounds what somebody else can make the bank hold, wait for or compute, with
 //! its argument.
 
-/// Items in one submission. A batch verifies in some ten milliseconds and is one unit of work.
-pub const ITEMS_PER_SUBMISSION_MAX: usize = 4_096;
+/// Items in one submission: enough that a larger batch verifies no faster. It is one unit of work.
+pub const ITEMS_PER_SUBMISSION_MAX: usize = 8_192;
 
 /// Items that make a part of preparing worth a thread of its own: smaller batches share little work.
 pub const PART_ITEMS_MIN: usize = 64;

@@ -86,24 +86,38 @@ pub(crate) struct Reading {
 }
 
 impl Submission {
+    /// One without items.
+    pub fn new(network: &NetworkId) -> Self {
+        Self { network: *network, pieces: Vec::new() }
+    }
+
     /// Decodes items.
     pub fn decode(network: &NetworkId, items: &[Vec<u8>]) -> Self {
-        let decode = |(at, bytes): (usize, &Vec<u8>)| {
-            if at >= ITEMS_PER_SUBMISSION_MAX {
-                return Piece::Absent;
+        let mut submission = Self::new(network);
+        submission.pieces.reserve_exact(items.len());
+        for bytes in items {
+            if submission.is_full() {
+                submission.pieces.push(Piece::Absent);
+                continue;
             }
             match Item::decode(network, bytes) {
-                Err(_) => Piece::Malformed,
-                Ok(Item::Entry(entry)) => Piece::Entry {
-                    bytes: Hash(*blake3::hash(bytes).as_bytes()),
-                    entry: Checked::Unverified(entry),
-                    reading: None,
-                },
-                Ok(Item::Receipt(receipt)) => Piece::Receipt(Checked::Unverified(receipt)),
-                Ok(record) => Piece::Record(record),
+                Ok(item) => submission.pieces.push(Piece::new(bytes, item)),
+                Err(_) => submission.pieces.push(Piece::Malformed),
             }
-        };
-        Self { network: *network, pieces: items.iter().enumerate().map(decode).collect() }
+        }
+        submission
+    }
+
+    /// Adds an item that was decoded from `bytes`, in the same network. One that is full does not
+    /// look at it.
+    pub fn push(&mut self, bytes: &[u8], item: Item) {
+        let full = self.is_full();
+        self.pieces.push(if full { Piece::Absent } else { Piece::new(bytes, item) });
+    }
+
+    /// Whether it has as many items as are looked at.
+    pub fn is_full(&self) -> bool {
+        self.pieces.len() >= ITEMS_PER_SUBMISSION_MAX
     }
 
     /// The id of every item; none where it is not one.
@@ -123,6 +137,18 @@ impl Submission {
 }
 
 impl Piece {
+    fn new(bytes: &[u8], item: Item) -> Self {
+        match item {
+            Item::Entry(entry) => Piece::Entry {
+                bytes: Hash(*blake3::hash(bytes).as_bytes()),
+                entry: Checked::Unverified(entry),
+                reading: None,
+            },
+            Item::Receipt(receipt) => Piece::Receipt(Checked::Unverified(receipt)),
+            record => Piece::Record(record),
+        }
+    }
+
     fn id(&self) -> Option<Hash> {
         match self {
             Piece::Absent | Piece::Malformed => None,

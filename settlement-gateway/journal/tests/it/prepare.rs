@@ -5,7 +5,8 @@ use crate::signed::with_torsion;
 use crate::world::*;
 use hundi_journal::bank::{Bank, Profile};
 use hundi_journal::input::Input;
-use hundi_journal::output::{Outputs, Rejected, Verdict, Wants};
+use hundi_journal::limits::ITEMS_PER_SUBMISSION_MAX;
+use hundi_journal::output::{Later, Outputs, Rejected, Verdict, Wants};
 use hundi_journal::prepare::Submission;
 use hundi_ledger::id::Signature;
 use hundi_ledger::record::checkpoint::Outcome;
@@ -111,6 +112,40 @@ fn whoever_prepares_the_answers_are_the_same() {
     let whole = [second, first].concat();
     let now = say(&world, &copy(&world), &whole, 1);
     assert_eq!(say(&world, &before, &whole, 3), now);
+}
+
+#[test]
+fn items_that_were_decoded_elsewhere_are_the_same_submission() {
+    let mut world = World::new();
+    let mut items = crowd(&mut world);
+    items.retain(|bytes| Item::decode(&network().id(), bytes).is_ok());
+    let expected = say(&world, &world.bank, &items, 1);
+    let mut submission = Submission::new(&network().id());
+    for bytes in &items {
+        submission.push(bytes, Item::decode(&network().id(), bytes).unwrap());
+    }
+    let mut bank = copy(&world);
+    let outputs = bank.submit(world.now, ENTROPY, submission, &world.keys);
+    assert_eq!((outputs, bank.snapshot()), expected);
+}
+
+#[test]
+fn a_full_submission_looks_at_no_more_items() {
+    let mut world = World::new();
+    let (payer, mut log) = world.payer(1, 100);
+    let made = log.pay(&payer, &payer, 1);
+    let mut submission =
+        Submission::decode(&network().id(), &vec![vec![99]; ITEMS_PER_SUBMISSION_MAX - 1]);
+    assert!(!submission.is_full());
+    let item = Item::decode(&network().id(), &made.item).unwrap();
+    submission.push(&made.item, item.clone());
+    assert!(submission.is_full());
+    submission.push(&made.item, item);
+    let verdicts = world.bank.submit(world.now, ENTROPY, submission, &world.keys).verdicts;
+    let last = verdicts.len() - 1;
+    assert_eq!(last, ITEMS_PER_SUBMISSION_MAX);
+    assert!(settled(&verdicts[last - 1]));
+    assert_eq!(verdicts[last], Verdict::Later(Later::Capacity { proof: None }));
 }
 
 #[test]
