@@ -43,25 +43,22 @@ pub(crate) struct Shared {
     pub(crate) number: BankNumber,
     pub(crate) sealing: SealingKey,
     pub(crate) monitor: Arc<Monitor>,
+    pub(crate) access: Access,
+}
+
+/// Who comes in, and how many at once.
+#[derive(Debug)]
+pub(crate) struct Access {
     pub(crate) gate: Gate,
     token: blake3::Hash,
     submits: Arc<Semaphore>,
 }
 
-impl Shared {
-    pub(crate) fn new(
-        bank: BankHandle,
-        daemon: Daemon,
-        journal: Arc<JournalStore>,
-        network: NetworkId,
-        number: BankNumber,
-        sealing: SealingKey,
-        monitor: Arc<Monitor>,
-        token: &str,
-    ) -> Self {
-        let token = blake3::hash(token.as_bytes());
-        let (submits, gate) = (Arc::new(Semaphore::new(SUBMITS_MAX)), Gate::new());
-        Self { bank, daemon, journal, network, number, sealing, monitor, gate, token, submits }
+impl Access {
+    /// For whoever knows `token`.
+    pub(crate) fn new(token: &str) -> Self {
+        let submits = Arc::new(Semaphore::new(SUBMITS_MAX));
+        Self { gate: Gate::new(), token: blake3::hash(token.as_bytes()), submits }
     }
 
     /// Submissions over HTTP in progress.
@@ -123,7 +120,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 
 /// Lets nobody in once the gateway stops, so that whoever is inside can be waited for.
 async fn let_in(State(shared): App, request: Request, next: Next) -> Response {
-    let Some(_inside) = shared.gate.enter() else {
+    let Some(_inside) = shared.access.gate.enter() else {
         return Problem::unavailable(AskBankError::Stopping).into_response();
     };
     next.run(request).await
@@ -133,7 +130,7 @@ async fn let_in(State(shared): App, request: Request, next: Next) -> Response {
 async fn authorise(State(shared): App, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION);
     let token = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if token.is_some_and(|token| blake3::hash(token.as_bytes()) == shared.token) {
+    if token.is_some_and(|token| blake3::hash(token.as_bytes()) == shared.access.token) {
         return next.run(request).await;
     }
     let detail = "the token of DIR/api.token is missing or not that of the running gateway";
@@ -143,7 +140,7 @@ async fn authorise(State(shared): App, request: Request, next: Next) -> Response
 /// Lets a bounded number of strangers hand something in at once, each for a bounded time. The
 /// place is taken before the body is read.
 async fn admit(State(shared): App, request: Request, next: Next) -> Response {
-    let Ok(_place) = shared.submits.try_acquire() else {
+    let Ok(_place) = shared.access.submits.try_acquire() else {
         return Problem::unavailable("too many submissions at once: send yours again")
             .into_response();
     };

@@ -1,7 +1,7 @@
 //! The application: opens what is stored, replays the bank, starts the node, the bank's thread and
 //! the HTTP API, and takes them down in an order that loses nothing.
 
-use crate::api::{Shared, health, router};
+use crate::api::{Access, Shared, health, router};
 use crate::bank_task::{self, BankHandle, BankTaskError};
 use crate::config::Config;
 use crate::journal_store::{JournalStore, OpenJournalError};
@@ -217,10 +217,10 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
     prepare(&bank, loaded.certificates, &intake).await?;
     let token = home.announce_api(address)?;
     let sealing = sealing.ok_or(BuildError::NotABank(number))?;
-    let queues = bank.queue();
-    let (at, watched) = (network.id(), Arc::clone(&monitor));
-    let shared = Shared::new(bank, daemon, journal, at, number, sealing, watched, &token);
-    monitor.watch(vec![queues, publishing, shared.queue()]);
+    let access = Access::new(&token);
+    monitor.watch(vec![bank.queue(), publishing, access.queue()]);
+    let shared =
+        Shared { bank, daemon, journal, network: network.id(), number, sealing, monitor, access };
     tracing::info!(%address, network = %network.id(), bank = %number, "the gateway is ready");
     Ok(Application {
         home,
@@ -338,7 +338,7 @@ impl Application {
         };
         tracing::info!("stopping: what was taken is worked off first");
         shared.monitor.enter(Phase::Draining);
-        shared.gate.close();
+        shared.access.gate.close();
         drop(intakes);
         let server = Server { task: server, stop };
         let drained = tokio::time::timeout(drain, wind_down(&shared, server, parts, ended, drain));
@@ -373,8 +373,8 @@ async fn wind_down(
     drain: Duration,
 ) -> Result<(), RunError> {
     let farewell = drain / FAREWELL_PART;
-    if tokio::time::timeout(drain / REQUESTS_PART, shared.gate.emptied()).await.is_err() {
-        tracing::warn!(requests = shared.gate.inside(), "requests are left unanswered");
+    if tokio::time::timeout(drain / REQUESTS_PART, shared.access.gate.emptied()).await.is_err() {
+        tracing::warn!(requests = shared.access.gate.inside(), "requests are left unanswered");
     }
     server.stop.send_replace(true);
     if !ended.server && tokio::time::timeout(farewell, &mut server.task).await.is_err() {

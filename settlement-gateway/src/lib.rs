@@ -17,5 +17,6 @@ mod limits;
 mod mesh;
 mod metrics;
 mod monitor;
+mod pipeline;
 mod problem;
 mod words;

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod loss;
 pub mod operation;
 pub mod output;
+pub mod prepare;
 mod receipt;
 mod refund;
 mod settle;

@@ -11,11 +11,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::HEXLOWER;
 use hundi_journal::account::Party;
-use hundi_journal::input::Input;
 use hundi_journal::output::{Later, Verdict};
+use hundi_journal::prepare::Submission;
 use hundi_journal::state::{EntryState, Opened, Standing};
-use hundi_ledger::id::{Hash, NetworkId};
-use hundi_ledger::record::item::Item;
+use hundi_ledger::id::Hash;
 use hundi_node::container::{self, Ending};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -48,16 +47,11 @@ pub(super) async fn submit(
         let detail = format!("more than {SUBMIT_ITEMS_MAX} items: send them in parts");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let ids: Vec<Option<Hash>> =
-        contents.items.iter().map(|item| id_of(&app.network, item)).collect();
-    let outputs = app.bank.handle(vec![Input::Submit { items: contents.items }]).await?;
-    let verdicts = outputs.into_iter().flat_map(|outputs| outputs.verdicts);
+    let submission = Submission::decode(&app.network, &contents.items);
+    let ids: Vec<Option<Hash>> = submission.ids().collect();
+    let verdicts = app.bank.submit(submission).await?.verdicts;
     let lines: Vec<Line> = ids.into_iter().zip(verdicts).map(|(id, it)| line(id, it)).collect();
     Ok(Json(json!({ "items": lines })))
-}
-
-fn id_of(network: &NetworkId, item: &[u8]) -> Option<Hash> {
-    Item::decode(network, item).ok().map(|item| item.id())
 }
 
 fn line(id: Option<Hash>, verdict: Verdict) -> Line {

@@ -73,7 +73,7 @@ pub(super) async fn detailed(State(app): App) -> Json<Value> {
         "phase": phase.name(),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": app.monitor.uptime().as_secs(),
-        "requests": app.gate.inside(),
+        "requests": app.access.gate.inside(),
         "queues": queues.collect::<serde_json::Map<_, _>>(),
         "store": { "committing_ms": committing.map(|it| it.as_millis()) },
         "bank": {

@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod command_line;
+mod crowd;
 mod deploy;
 mod device;
 mod drain;

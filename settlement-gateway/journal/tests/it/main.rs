@@ -7,6 +7,7 @@ mod books;
 mod intake;
 mod laws;
 mod loss;
+mod prepare;
 mod promise;
 mod refunds;
 mod signed;
