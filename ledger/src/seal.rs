@@ -8,6 +8,7 @@
 //! commitment counts.
 
 pub mod receipt;
+pub mod shared;
 
 use crate::body::Plaintext;
 use crate::codec::DecodeError;
@@ -32,22 +33,27 @@ const WRAP_BYTES: usize = 1 + 32;
 pub const SEAL_OVERHEAD_BYTES: usize = IV_BYTES + WRAP_BYTES;
 
 /// A secret X25519 key, for sealing only. Wiped when dropped; never printed.
-pub struct SealingSecret(StaticSecret);
+pub struct SealingSecret {
+    secret: StaticSecret,
+    public: SealingKey,
+}
 
 impl SealingSecret {
     /// The key of 32 secret bytes (RFC 7748 clamps them).
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(StaticSecret::from(*bytes))
+        let secret = StaticSecret::from(*bytes);
+        let public = SealingKey(X25519Public::from(&secret).to_bytes());
+        Self { secret, public }
     }
 
     /// The bytes, for the key file.
     pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
+        Zeroizing::new(self.secret.to_bytes())
     }
 
     /// The public half.
     pub fn public(&self) -> SealingKey {
-        SealingKey(X25519Public::from(&self.0).to_bytes())
+        self.public
     }
 
     /// What this key shares with `other`.
@@ -56,7 +62,7 @@ impl SealingSecret {
     /// [`SealError::ZeroSecret`] when the other key is of small order: everybody would know the
     /// secret.
     pub fn agree(&self, other: &SealingKey) -> Result<Shared, SealError> {
-        let shared = self.0.diffie_hellman(&X25519Public::from(other.0));
+        let shared = self.secret.diffie_hellman(&X25519Public::from(other.0));
         if !shared.was_contributory() {
             return Err(SealError::ZeroSecret);
         }
@@ -70,7 +76,8 @@ impl core::fmt::Debug for SealingSecret {
     }
 }
 
-/// What two X25519 keys share; worth caching, one agreement costs as much as a signature.
+/// What two X25519 keys share; worth keeping in a [`shared::SharedSecrets`], one agreement costs as
+/// much as a signature.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Shared([u8; 32]);
 

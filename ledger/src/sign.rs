@@ -82,12 +82,14 @@ impl Verifier {
 
     /// Verifies many signatures at once, so that [`Verifier::verify`] finds them done; what was
     /// verified ahead before is forgotten. `seed` as for [`verify_batch`]. Where one of them does
-    /// not hold, all are left to be verified singly.
-    pub fn verify_ahead(&mut self, items: &[(PublicKey, Hash, Signature)], seed: [u8; 32]) {
+    /// not hold, all are left to be verified singly. Returns whether all hold.
+    pub fn verify_ahead(&mut self, items: &[(PublicKey, Hash, Signature)], seed: [u8; 32]) -> bool {
         self.ahead.clear();
-        if self.verify_all(items, seed).is_ok() {
+        let all_hold = self.verify_all(items, seed).is_ok();
+        if all_hold {
             self.ahead.extend(items.iter().map(|(key, id, signature)| (*id, (*key, *signature))));
         }
+        all_hold
     }
 
     /// [`verify`], with the same verdict on everything.

@@ -120,10 +120,7 @@ impl Trust {
             Item::Bulletin(record) => VerifiedItem::Bulletin(self.verify_bulletin(record, with)?),
             Item::Proof(proof) => VerifiedItem::Proof(proof.verify_with(with)?),
             Item::Entry(entry) => VerifiedItem::Entry(entry.verify_with(with)?),
-            Item::Receipt(receipt) => {
-                let key = receipt.signer.key;
-                VerifiedItem::Receipt(receipt.verify(&key, with)?)
-            }
+            Item::Receipt(receipt) => VerifiedItem::Receipt(receipt.verify_with(with)?),
         })
     }
 

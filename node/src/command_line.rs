@@ -149,7 +149,11 @@ impl NetworkArgs {
     }
 }
 
-fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+/// Parses an address that only this machine reaches.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "not IP:PORT".to_owned())?;
     if !address.ip().is_loopback() {
         return Err("not a loopback address: the API is for this machine alone".to_owned());
@@ -158,7 +162,10 @@ fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Parses `none` or a list of addresses with commas.
-fn parse_reach(text: &str) -> Result<Vec<SocketAddr>, String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_reach(text: &str) -> Result<Vec<SocketAddr>, String> {
     if text == "none" {
         return Ok(Vec::new());
     }

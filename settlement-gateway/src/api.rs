@@ -2,18 +2,23 @@
 //! and render; what is decided is decided by the bank.
 //!
 //! Everything but handing in items needs the token that only the owner of the directory can read.
-//! Items prove themselves, so anybody may hand them in, within the limits of [`crate::limits`].
+//! Items prove themselves, so anybody may hand them in, within the limits of [`crate::limits`]; and
+//! anybody may ask whether the gateway is there. When it stops, only its health is still answered.
 
 mod accounts;
 mod books;
 mod cases;
 mod entries;
 mod grants;
+pub(crate) mod health;
+pub(crate) mod request;
 mod status;
 
-use crate::bank_task::BankHandle;
+use crate::bank_task::{AskBankError, BankHandle};
+use crate::gate::Gate;
 use crate::journal_store::JournalStore;
 use crate::limits::{JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_TIME_MAX, SUBMITS_MAX};
+use crate::monitor::{Monitor, Queue};
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -37,23 +42,30 @@ pub(crate) struct Shared {
     pub(crate) network: NetworkId,
     pub(crate) number: BankNumber,
     pub(crate) sealing: SealingKey,
-    token: blake3::Hash,
-    submits: Semaphore,
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) access: Access,
 }
 
-impl Shared {
-    pub(crate) fn new(
-        bank: BankHandle,
-        daemon: Daemon,
-        journal: Arc<JournalStore>,
-        network: NetworkId,
-        number: BankNumber,
-        sealing: SealingKey,
-        token: &str,
-    ) -> Self {
-        let token = blake3::hash(token.as_bytes());
-        let submits = Semaphore::new(SUBMITS_MAX);
-        Self { bank, daemon, journal, network, number, sealing, token, submits }
+/// Who comes in, and how many at once.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) gate: Gate,
+    token: blake3::Hash,
+    submits: Arc<Semaphore>,
+}
+
+impl Access {
+    /// For whoever knows `token`.
+    pub(crate) fn new(token: &str) -> Self {
+        let submits = Arc::new(Semaphore::new(SUBMITS_MAX));
+        Self { gate: Gate::new(), token: blake3::hash(token.as_bytes()), submits }
+    }
+
+    /// Submissions over HTTP in progress.
+    pub(crate) fn queue(&self) -> Queue {
+        let submits = Arc::clone(&self.submits);
+        let depth = Box::new(move || SUBMITS_MAX - submits.available_permits());
+        Queue { name: "submissions", capacity: SUBMITS_MAX, depth }
     }
 }
 
@@ -88,20 +100,37 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/dial", post(status::dial))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), authorise));
+    let health = Router::new()
+        .route("/health/detailed", get(health::detailed))
+        .route("/metrics", get(health::metrics))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), authorise))
+        .route("/health", get(health::alive))
+        .route("/ready", get(health::ready));
     open.merge(guarded)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), let_in))
+        .merge(health)
         .fallback(|| async { Problem::not_found("no such resource: docs/operators.md lists them") })
         .method_not_allowed_fallback(|| async {
             let detail = "this resource is not used so: docs/operators.md says how";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         })
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), request::correlate))
         .with_state(shared)
+}
+
+/// Lets nobody in once the gateway stops, so that whoever is inside can be waited for.
+async fn let_in(State(shared): App, request: Request, next: Next) -> Response {
+    let Some(_inside) = shared.access.gate.enter() else {
+        return Problem::unavailable(AskBankError::Stopping).into_response();
+    };
+    next.run(request).await
 }
 
 /// Lets through who knows the token. Hashes are compared, which takes the same time for all.
 async fn authorise(State(shared): App, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION);
     let token = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if token.is_some_and(|token| blake3::hash(token.as_bytes()) == shared.token) {
+    if token.is_some_and(|token| blake3::hash(token.as_bytes()) == shared.access.token) {
         return next.run(request).await;
     }
     let detail = "the token of DIR/api.token is missing or not that of the running gateway";
@@ -111,7 +140,7 @@ async fn authorise(State(shared): App, request: Request, next: Next) -> Response
 /// Lets a bounded number of strangers hand something in at once, each for a bounded time. The
 /// place is taken before the body is read.
 async fn admit(State(shared): App, request: Request, next: Next) -> Response {
-    let Ok(_place) = shared.submits.try_acquire() else {
+    let Ok(_place) = shared.access.submits.try_acquire() else {
         return Problem::unavailable("too many submissions at once: send yours again")
             .into_response();
     };

@@ -1,13 +1,14 @@
 //! The application: opens what is stored, replays the bank, starts the node, the bank's thread and
 //! the HTTP API, and takes them down in an order that loses nothing.
 
-use crate::api::{Shared, router};
+use crate::api::{Access, Shared, health, router};
 use crate::bank_task::{self, BankHandle, BankTaskError};
 use crate::config::Config;
 use crate::journal_store::{JournalStore, OpenJournalError};
 use crate::keys::{self, KeysError};
 use crate::limits::PUBLISH_QUEUE_MAX;
 use crate::mesh::{self, Intake};
+use crate::monitor::{Monitor, Phase};
 use hundi_journal::apply::ApplyError;
 use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
@@ -26,11 +27,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-/// How long open connections may take to end when the gateway stops.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// Of the time that stopping may take: the part for requests that are inside already.
+const REQUESTS_PART: u32 = 2;
+/// And the part for connections to end, and again for the mesh side to take what was signed.
+const FAREWELL_PART: u32 = 8;
 
 /// Why a gateway does not start.
 #[derive(Debug, Error)]
@@ -61,6 +64,14 @@ pub enum BuildError {
         number: u64,
         /// What is wrong.
         error: ApplyError,
+    },
+    /// The address for monitoring cannot be used.
+    #[error("cannot answer at {address} ({error}): choose another --monitoring")]
+    Monitoring {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
     },
     /// The API's address cannot be used.
     #[error("cannot open the API at {address} ({error}): choose another --api")]
@@ -96,6 +107,11 @@ pub enum RunError {
     /// The listener failed.
     #[error("the API stopped: {0}")]
     Api(std::io::Error),
+    /// Stopping took too long.
+    #[error(
+        "not everything was worked off within {0:?}: what was not answered is handed in again; see drain_s"
+    )]
+    Unfinished(Duration),
     /// A defect: something broke down.
     #[error("a part of the gateway broke down: {0}")]
     Broken(#[from] JoinError),
@@ -113,6 +129,9 @@ pub struct Application {
     parts: Parts,
     tick: Duration,
     epoch: Duration,
+    drain: Duration,
+    /// Ends when it is dropped: after everything else.
+    monitoring: JoinSet<std::io::Result<()>>,
 }
 
 /// What has to end, each when what it serves has.
@@ -147,7 +166,8 @@ pub fn journal_dir(home: &Home) -> PathBuf {
 /// # Errors
 /// See [`BuildError`].
 pub async fn build(config: Config) -> Result<Application, BuildError> {
-    let Config { home, listen, api, mdns, reach, bluetooth, tick, rescan } = config;
+    let Config { home, listen, api, monitoring, mdns, reach, bluetooth, tick, rescan, drain } =
+        config;
     let network = home.network()?;
     let loaded = keys::load(&home)?;
     let number = loaded.number;
@@ -155,8 +175,12 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
     let http = TcpListener::bind(api).await;
     let http = http.map_err(|error| BuildError::Api { address: api, error })?;
     let address = http.local_addr().map_err(|error| BuildError::Api { address: api, error })?;
+    let monitor = Arc::new(Monitor::new());
+    let monitoring = answer_monitoring(monitoring, &monitor).await?;
     let (journal, events) = JournalStore::open(&journal_dir(&home), network.id())?;
     let bank = replay(&network, number, &events)?;
+    monitor.durable(&events, &bank);
+    drop(events);
     let journal = Arc::new(journal);
     let records = journal.records()?;
     let (daemon, listener, node) = Daemon::start(daemon::Config {
@@ -173,7 +197,14 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
     let (publish, inbox) = mpsc::channel(PUBLISH_QUEUE_MAX);
     let publisher = tokio::spawn(mesh::publish(daemon.clone(), records, inbox));
     let sealing = loaded.keys.sealing.first().map(|secret| secret.public());
-    let (bank, bank_task) = bank_task::start(bank, loaded.keys, Arc::clone(&journal), publish);
+    let publishing = bank_task::queue("publish", &publish);
+    let (bank, bank_task) = bank_task::start_watched(
+        bank,
+        loaded.keys,
+        Arc::clone(&journal),
+        publish,
+        Arc::clone(&monitor),
+    );
     let intake = Intake {
         daemon: daemon.clone(),
         bank: bank.clone(),
@@ -181,11 +212,15 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
         network: network.id(),
         number,
         rescan,
+        monitor: Arc::clone(&monitor),
     };
     prepare(&bank, loaded.certificates, &intake).await?;
     let token = home.announce_api(address)?;
     let sealing = sealing.ok_or(BuildError::NotABank(number))?;
-    let shared = Shared::new(bank, daemon, journal, network.id(), number, sealing, &token);
+    let access = Access::new(&token);
+    monitor.watch(vec![bank.queue(), publishing, access.queue()]);
+    let shared =
+        Shared { bank, daemon, journal, network: network.id(), number, sealing, monitor, access };
     tracing::info!(%address, network = %network.id(), bank = %number, "the gateway is ready");
     Ok(Application {
         home,
@@ -197,7 +232,24 @@ pub async fn build(config: Config) -> Result<Application, BuildError> {
         parts: Parts { bank: bank_task, publisher, node },
         tick,
         epoch: Duration::from_secs(u64::from(network.definition().epoch_seconds)),
+        drain,
+        monitoring,
     })
+}
+
+/// Answers who watches the gateway, from now on: while it starts, and while it stops.
+async fn answer_monitoring(
+    address: Option<SocketAddr>,
+    monitor: &Arc<Monitor>,
+) -> Result<JoinSet<std::io::Result<()>>, BuildError> {
+    let mut answering = JoinSet::new();
+    if let Some(address) = address {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|error| BuildError::Monitoring { address, error })?;
+        let routes = health::monitoring(Arc::clone(monitor));
+        answering.spawn(async move { axum::serve(listener, routes).await });
+    }
+    Ok(answering)
 }
 
 /// Certificates that are not installed yet; what was durable at the node and not at the bank when
@@ -253,55 +305,94 @@ impl Application {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), RunError> {
-        let Self { home, http, shared, intake, parts, tick, epoch, .. } = self;
-        let Parts { bank: mut bank_task, publisher, mut node } = parts;
-        let (bank, daemon) = (shared.bank.clone(), shared.daemon.clone());
+        let Self { home, http, shared, intake, mut parts, tick, epoch, drain, monitoring, .. } =
+            self;
+        let bank = shared.bank.clone();
         let (stop, stopping) = watch::channel(false);
         let graceful = wait_for(stopping);
+        let routes = router(Arc::clone(&shared));
         let mut server = tokio::spawn(async move {
-            axum::serve(http, router(shared)).with_graceful_shutdown(graceful).await
+            axum::serve(http, routes).with_graceful_shutdown(graceful).await
         });
-        let intake = tokio::spawn(intake.0.run(intake.1));
-        let due = tokio::spawn(repeat(bank.clone(), Input::Tick, tick));
-        let bulletins = tokio::spawn(repeat(bank.clone(), Input::Bulletin, epoch));
-        let (mut bank_runs, mut node_runs, mut server_runs) = (true, true, true);
-        let mut outcome = tokio::select! {
+        let mut intakes = JoinSet::new();
+        intakes.spawn(intake.0.run(intake.1));
+        intakes.spawn(repeat(bank.clone(), Input::Tick, tick));
+        intakes.spawn(repeat(bank, Input::Bulletin, epoch));
+        shared.monitor.enter(Phase::Running);
+        let mut ended = Ended::default();
+        let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            ended = &mut bank_task => {
-                bank_runs = false;
-                bank_end(ended)
+            of = &mut parts.bank => {
+                ended.bank = true;
+                shared.monitor.store_failed();
+                bank_end(of)
             }
-            ended = &mut node => {
-                node_runs = false;
-                node_end(ended).and(Err(RunError::NodeStopped))
+            of = &mut parts.node => {
+                ended.node = true;
+                node_end(of).and(Err(RunError::NodeStopped))
             }
-            ended = &mut server => {
-                server_runs = false;
-                ended.map_err(RunError::from).and_then(|served| served.map_err(RunError::Api))
+            of = &mut server => {
+                ended.server = true;
+                of.map_err(RunError::from).and_then(|served| served.map_err(RunError::Api))
             }
         };
         tracing::info!("stopping: what was taken is worked off first");
-        stop.send_replace(true);
-        if server_runs && tokio::time::timeout(FAREWELL, &mut server).await.is_err() {
-            server.abort();
-        }
-        for task in [intake, due, bulletins] {
-            task.abort();
-        }
-        bank.stop().await;
-        if bank_runs {
-            outcome = outcome.and(bank_end(bank_task.await));
-        }
-        if tokio::time::timeout(FAREWELL, publisher).await.is_err() {
-            tracing::warn!("records wait for the next start to be published");
-        }
-        daemon.stop().await;
-        if node_runs {
-            outcome = outcome.and(node_end(node.await));
-        }
+        shared.monitor.enter(Phase::Draining);
+        shared.access.gate.close();
+        drop(intakes);
+        let server = Server { task: server, stop };
+        let drained = tokio::time::timeout(drain, wind_down(&shared, server, parts, ended, drain));
+        let drained = drained.await.unwrap_or(Err(RunError::Unfinished(drain)));
         home.withdraw_api();
-        outcome
+        drop(monitoring);
+        outcome.and(drained)
     }
+}
+
+/// What ended of itself.
+#[derive(Default)]
+struct Ended {
+    bank: bool,
+    node: bool,
+    server: bool,
+}
+
+/// The API's server, and how it is told to stop.
+struct Server {
+    task: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Works off what was taken: first the requests that are inside, then what waits for the bank, then
+/// what it signed. Each has its part of the time, so that a slow stranger keeps none of the rest.
+async fn wind_down(
+    shared: &Shared,
+    mut server: Server,
+    parts: Parts,
+    ended: Ended,
+    drain: Duration,
+) -> Result<(), RunError> {
+    let farewell = drain / FAREWELL_PART;
+    if tokio::time::timeout(drain / REQUESTS_PART, shared.access.gate.emptied()).await.is_err() {
+        tracing::warn!(requests = shared.access.gate.inside(), "requests are left unanswered");
+    }
+    server.stop.send_replace(true);
+    if !ended.server && tokio::time::timeout(farewell, &mut server.task).await.is_err() {
+        server.task.abort();
+    }
+    shared.bank.stop().await;
+    let mut outcome = Ok(());
+    if !ended.bank {
+        outcome = bank_end(parts.bank.await);
+    }
+    if tokio::time::timeout(farewell, parts.publisher).await.is_err() {
+        tracing::warn!("records wait for the next start to be published");
+    }
+    shared.daemon.stop().await;
+    if !ended.node {
+        outcome = outcome.and(node_end(parts.node.await));
+    }
+    outcome
 }
 
 fn bank_end(ended: Result<Result<(), BankTaskError>, JoinError>) -> Result<(), RunError> {

@@ -1,22 +1,30 @@
 //! The one thread that owns the bank. Requests come over a bounded channel; those that have queued
-//! up are decided one after the other and made durable in one unit of work; only then is anything
-//! answered or published.
+//! up are a group. What it submits is prepared by other threads (`pipeline`) while this one decides
+//! the group before it, request after request, and makes that durable in a unit of work; only then is
+//! anything answered or published.
 //!
 //! When the store fails, the bank in memory is ahead of it: the thread ends, nobody is answered,
 //! and the gateway stops. The next start replays what is durable.
 
 use crate::journal_store::{AccountRow, JournalStore, Unit};
-use crate::limits::{GROUP_BYTES_MAX, REQUESTS_MAX};
+use crate::limits::{AHEAD_ITEMS_MIN, GROUP_BYTES_MAX, GROUP_ITEMS_MAX, REQUESTS_MAX};
+use crate::monitor::{Monitor, Queue};
+use crate::pipeline::{BrokenDown, Pipeline, Preparing};
+use data_encoding::HEXLOWER;
 use hundi_journal::account::CustomerId;
 use hundi_journal::bank::{Bank, HandleError};
 use hundi_journal::input::{Input, Keys};
 use hundi_journal::output::{Notification, Outputs};
+use hundi_journal::prepare::Submission;
+use hundi_ledger::id::NetworkId;
 use hundi_node::store::CommitError;
+use std::mem;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Span;
 
 /// Why the bank did not do what was asked.
 #[derive(Debug, Error)]
@@ -38,14 +46,43 @@ pub enum BankTaskError {
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Random(String),
+    /// The system gives no thread.
+    #[error("the system gives no thread to prepare submissions on: {0}")]
+    Thread(std::io::Error),
+    /// A defect.
+    #[error("a thread that prepares submissions broke down")]
+    BrokenDown,
+}
+
+impl From<BrokenDown> for BankTaskError {
+    fn from(BrokenDown: BrokenDown) -> Self {
+        Self::BrokenDown
+    }
 }
 
 type Question = Box<dyn FnOnce(&Bank) + Send>;
 
+/// One thing to decide.
+enum Step {
+    Input(Input),
+    Submission(Submission),
+}
+
+impl Step {
+    fn items(&self) -> usize {
+        match self {
+            Step::Input(_) => 0,
+            Step::Submission(submission) => submission.len(),
+        }
+    }
+}
+
 enum Request {
     Handle {
-        inputs: Vec<Input>,
+        steps: Vec<Step>,
         accounts: Vec<(CustomerId, AccountRow)>,
+        /// Of whoever asked, so that what is logged while it is decided names the request.
+        span: Span,
         reply: oneshot::Sender<Decided>,
     },
     Ask(Question),
@@ -54,7 +91,10 @@ enum Request {
 
 /// Where requests to the bank go. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct BankHandle(mpsc::Sender<Request>);
+pub struct BankHandle {
+    requests: mpsc::Sender<Request>,
+    network: NetworkId,
+}
 
 impl BankHandle {
     /// Has the inputs decided in order; the answer comes when what they changed is durable.
@@ -75,9 +115,31 @@ impl BankHandle {
         inputs: Vec<Input>,
         accounts: Vec<(CustomerId, AccountRow)>,
     ) -> Result<Vec<Outputs>, AskBankError> {
+        // Items are decoded here, by whoever hands them in, and not by the one thread.
+        let step = |input| match input {
+            Input::Submit { items } => Step::Submission(Submission::decode(&self.network, &items)),
+            input => Step::Input(input),
+        };
+        self.decide(inputs.into_iter().map(step).collect(), accounts).await
+    }
+
+    /// As [`BankHandle::handle`] with [`Input::Submit`], for items that are decoded already.
+    ///
+    /// # Errors
+    /// When the gateway is stopping.
+    pub async fn submit(&self, submission: Submission) -> Result<Outputs, AskBankError> {
+        let decided = self.decide(vec![Step::Submission(submission)], Vec::new()).await?;
+        decided.into_iter().next().ok_or(AskBankError::Stopping)
+    }
+
+    async fn decide(
+        &self,
+        steps: Vec<Step>,
+        accounts: Vec<(CustomerId, AccountRow)>,
+    ) -> Result<Vec<Outputs>, AskBankError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Handle { inputs, accounts, reply };
-        self.0.send(request).await.map_err(|_| AskBankError::Stopping)?;
+        let request = Request::Handle { steps, accounts, span: Span::current(), reply };
+        self.requests.send(request).await.map_err(|_| AskBankError::Stopping)?;
         Ok(answer.await.map_err(|_| AskBankError::Stopping)??)
     }
 
@@ -92,14 +154,19 @@ impl BankHandle {
         let (reply, answer) = oneshot::channel();
         // Nobody waits any more otherwise: nothing to tell.
         let question = Box::new(move |bank: &Bank| drop(reply.send(question(bank))));
-        self.0.send(Request::Ask(question)).await.map_err(|_| AskBankError::Stopping)?;
+        self.requests.send(Request::Ask(question)).await.map_err(|_| AskBankError::Stopping)?;
         answer.await.map_err(|_| AskBankError::Stopping)
+    }
+
+    /// What waits for the bank's thread. It keeps nothing open.
+    pub(crate) fn queue(&self) -> Queue {
+        queue("bank", &self.requests)
     }
 
     /// Has the thread end when it has worked off what is queued now.
     pub async fn stop(&self) {
         // It has ended already otherwise.
-        drop(self.0.send(Request::Stop).await);
+        drop(self.requests.send(Request::Stop).await);
     }
 }
 
@@ -110,17 +177,37 @@ pub fn start(
     journal: Arc<JournalStore>,
     publish: mpsc::Sender<Vec<Vec<u8>>>,
 ) -> (BankHandle, JoinHandle<Result<(), BankTaskError>>) {
-    let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-    let owner = Owner { bank, keys, journal, publish, inbox };
-    (BankHandle(requests), tokio::task::spawn_blocking(move || owner.run()))
+    start_watched(bank, keys, journal, publish, Arc::new(Monitor::new()))
 }
 
-struct Owner {
+/// As [`start`]; what the thread does is told to `monitor`, which has seen all events so far.
+pub(crate) fn start_watched(
     bank: Bank,
     keys: Keys,
     journal: Arc<JournalStore>,
     publish: mpsc::Sender<Vec<Vec<u8>>>,
+    monitor: Arc<Monitor>,
+) -> (BankHandle, JoinHandle<Result<(), BankTaskError>>) {
+    let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+    let handle = BankHandle { requests, network: bank.network().id() };
+    let owner = Owner { bank, keys: Arc::new(keys), journal, publish, inbox, monitor };
+    (handle, tokio::task::spawn_blocking(move || owner.run()))
+}
+
+/// How many wait in a channel, for as long as it is used.
+pub(crate) fn queue<T: Send + 'static>(name: &'static str, sender: &mpsc::Sender<T>) -> Queue {
+    let (weak, capacity) = (sender.downgrade(), sender.max_capacity());
+    let depth = move || weak.upgrade().map_or(0, |it| it.max_capacity() - it.capacity());
+    Queue { name, capacity, depth: Box::new(depth) }
+}
+
+struct Owner {
+    bank: Bank,
+    keys: Arc<Keys>,
+    journal: Arc<JournalStore>,
+    publish: mpsc::Sender<Vec<Vec<u8>>>,
     inbox: mpsc::Receiver<Request>,
+    monitor: Arc<Monitor>,
 }
 
 /// What the inputs of one request led to.
@@ -129,16 +216,41 @@ type Decided = Result<Vec<Outputs>, HandleError>;
 /// An answer that waits for the unit of work.
 type Reply = (oneshot::Sender<Decided>, Decided);
 
-/// What was decided together and is not durable yet.
+/// Requests that are prepared together.
 #[derive(Default)]
 struct Group {
+    requests: Vec<Request>,
+    items: usize,
+}
+
+impl Group {
+    fn has_room(&self) -> bool {
+        self.requests.len() < REQUESTS_MAX && self.items < GROUP_ITEMS_MAX
+    }
+
+    fn submissions(&mut self) -> Vec<&mut Submission> {
+        let steps = self.requests.iter_mut().flat_map(|request| match request {
+            Request::Handle { steps, .. } => steps.as_mut_slice(),
+            Request::Ask(_) | Request::Stop => &mut [],
+        });
+        let submissions = steps.filter_map(|step| match step {
+            Step::Submission(submission) => Some(submission),
+            Step::Input(_) => None,
+        });
+        submissions.collect()
+    }
+}
+
+/// What was decided together and is not durable yet.
+#[derive(Default)]
+struct Batch {
     unit: Unit,
     bytes: usize,
     replies: Vec<Reply>,
     questions: Vec<Question>,
 }
 
-impl Group {
+impl Batch {
     /// Whether another request may join: what changes nothing takes no bytes, and must not keep
     /// others waiting either.
     fn has_room(&self) -> bool {
@@ -148,48 +260,94 @@ impl Group {
 
 impl Owner {
     fn run(mut self) -> Result<(), BankTaskError> {
-        while let Some(first) = self.inbox.blocking_recv() {
-            let mut group = Group::default();
-            self.take(first, &mut group)?;
-            while group.has_room() {
+        let pipeline = Pipeline::start(&self.keys).map_err(BankTaskError::Thread)?;
+        let mut gathered = Group::default();
+        let mut ahead: Option<(Group, Preparing)> = None;
+        loop {
+            if ahead.is_none() && gathered.requests.is_empty() {
+                let Some(first) = self.inbox.blocking_recv() else { return Ok(()) };
+                self.gather(first, &mut gathered);
+            }
+            while gathered.has_room() {
                 let Ok(next) = self.inbox.try_recv() else { break };
-                self.take(next, &mut group)?;
+                self.gather(next, &mut gathered);
             }
-            self.finish(group)?;
+            // A small group waits for those whom the one before it answers: a unit of work for
+            // all of them costs the disk as much as one for a few.
+            let begin = ahead.is_none() || gathered.items >= AHEAD_ITEMS_MIN;
+            let next = if begin { Some(self.begin(&pipeline, &mut gathered)?) } else { None };
+            if let Some((mut group, preparing)) = mem::replace(&mut ahead, next) {
+                preparing.finish(&mut group.submissions())?;
+                self.decide_all(group)?;
+            }
         }
-        Ok(())
     }
 
-    fn take(&mut self, request: Request, group: &mut Group) -> Result<(), BankTaskError> {
-        match request {
-            Request::Handle { inputs, accounts, reply } => {
-                let answer = self.decide(inputs, group)?;
-                if answer.is_ok() {
-                    group.unit.accounts.extend(accounts);
-                }
-                group.replies.push((reply, answer));
+    fn gather(&mut self, request: Request, group: &mut Group) {
+        match &request {
+            Request::Handle { steps, .. } => {
+                group.items += steps.iter().map(Step::items).sum::<usize>();
             }
-            Request::Ask(question) => group.questions.push(question),
+            Request::Ask(_) => {}
             // What is queued is still taken; nothing more can be sent.
-            Request::Stop => self.inbox.close(),
+            Request::Stop => return self.inbox.close(),
+        }
+        group.requests.push(request);
+    }
+
+    /// Has what was gathered prepared.
+    fn begin(
+        &self,
+        pipeline: &Pipeline,
+        gathered: &mut Group,
+    ) -> Result<(Group, Preparing), BankTaskError> {
+        let mut group = mem::take(gathered);
+        let preparing = pipeline.begin(&self.bank, &mut group.submissions(), random()?)?;
+        Ok((group, preparing))
+    }
+
+    fn decide_all(&mut self, group: Group) -> Result<(), BankTaskError> {
+        let mut batch = Batch::default();
+        for request in group.requests {
+            self.take(request, &mut batch)?;
+            if !batch.has_room() {
+                self.finish(mem::take(&mut batch))?;
+            }
+        }
+        self.finish(batch)
+    }
+
+    fn take(&mut self, request: Request, batch: &mut Batch) -> Result<(), BankTaskError> {
+        match request {
+            Request::Handle { steps, accounts, span, reply } => {
+                let answer = span.in_scope(|| self.decide(steps, batch))?;
+                if answer.is_ok() {
+                    batch.unit.accounts.extend(accounts);
+                }
+                batch.replies.push((reply, answer));
+            }
+            Request::Ask(question) => batch.questions.push(question),
+            Request::Stop => {}
         }
         Ok(())
     }
 
-    fn decide(&mut self, inputs: Vec<Input>, group: &mut Group) -> Result<Decided, BankTaskError> {
-        let mut answers = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let mut entropy = [0; 32];
-            getrandom::fill(&mut entropy)
-                .map_err(|error| BankTaskError::Random(error.to_string()))?;
-            match self.bank.handle(now(), entropy, input, &self.keys) {
+    fn decide(&mut self, steps: Vec<Step>, batch: &mut Batch) -> Result<Decided, BankTaskError> {
+        let mut answers = Vec::with_capacity(steps.len());
+        for step in steps {
+            let (now, entropy) = (now(), random()?);
+            let decided = match step {
+                Step::Input(input) => self.bank.handle(now, entropy, input, &self.keys),
+                Step::Submission(it) => Ok(self.bank.submit(now, entropy, it, &self.keys)),
+            };
+            match decided {
                 Ok(mut outputs) => {
                     outputs.notifications.iter().for_each(log);
                     let events = outputs.events.iter().map(|event| event.encode().len());
-                    group.bytes +=
+                    batch.bytes +=
                         events.chain(outputs.records.iter().map(Vec::len)).sum::<usize>();
-                    group.unit.events.extend(outputs.events.iter().cloned());
-                    group.unit.records.append(&mut outputs.records);
+                    batch.unit.events.extend(outputs.events.iter().cloned());
+                    batch.unit.records.append(&mut outputs.records);
                     answers.push(outputs);
                 }
                 Err(error) => return Ok(Err(error)),
@@ -198,23 +356,44 @@ impl Owner {
         Ok(Ok(answers))
     }
 
-    fn finish(&mut self, group: Group) -> Result<(), BankTaskError> {
-        if !group.unit.is_empty() {
-            self.journal.append(&group.unit)?;
+    fn finish(&mut self, batch: Batch) -> Result<(), BankTaskError> {
+        if !batch.unit.is_empty() {
+            self.monitor.commit_begins();
+            self.journal.append(&batch.unit)?;
+            self.monitor.commit_ends();
+            self.monitor.durable(&batch.unit.events, &self.bank);
         }
-        for (reply, answer) in group.replies {
+        for (reply, answer) in batch.replies {
+            self.monitor.answered(answer.as_deref().unwrap_or_default());
             // Whoever asked may be gone.
             drop(reply.send(answer));
         }
-        for question in group.questions {
+        for question in batch.questions {
             question(&self.bank);
         }
-        if !group.unit.records.is_empty() {
+        if !batch.unit.records.is_empty() {
             // The mesh side has ended otherwise; the next start publishes everything again.
-            drop(self.publish.blocking_send(group.unit.records));
+            drop(self.publish.blocking_send(batch.unit.records));
         }
         Ok(())
     }
+}
+
+/// A fresh id for a request or a submission, to find it in the log.
+pub(crate) fn draw_id() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the bank decides nothing, and says so; here the clock will do.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes[8..].copy_from_slice(&now().to_be_bytes());
+    }
+    HEXLOWER.encode(&bytes)
+}
+
+/// 32 fresh random bytes.
+fn random() -> Result<[u8; 32], BankTaskError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| BankTaskError::Random(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// The bank's clock, Unix seconds.

@@ -10,7 +10,7 @@ mod setup;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 use hundi_node::client::Client;
-use hundi_node::command_line::{Failure, NetworkArgs, Report, default_dir};
+use hundi_node::command_line::{Failure, Report, default_dir};
 use hundi_node::home::{Home, HomeError};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ enum Command {
     /// Make this bank's root key, for a network that somebody else defines, and print it.
     Root,
     /// Run the gateway until interrupted.
-    Run(NetworkArgs),
+    Run(run::RunArgs),
     /// Customers' accounts.
     #[command(subcommand)]
     Account(accounts::AccountCommand),

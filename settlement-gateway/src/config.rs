@@ -1,4 +1,7 @@
-//! How a gateway runs: one struct, filled and checked at the edge (command line or test).
+//! How a gateway runs: one struct, filled and checked at the edge (command line or test). Where the
+//! values come from is [`settings`]'s.
+
+pub mod settings;
 
 use hundi_node::daemon::Bluetooth;
 use hundi_node::home::Home;
@@ -14,6 +17,9 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where its HTTP API listens; port 0 takes a free one.
     pub api: SocketAddr,
+    /// Where whoever watches it asks for its health and its metrics, besides the API; nowhere if
+    /// none.
+    pub monitoring: Option<SocketAddr>,
     /// Whether to find nodes on the local network by mDNS.
     pub mdns: bool,
     /// The only nodes to be in contact with; none means all.
@@ -25,6 +31,8 @@ pub struct Config {
     /// How often everything that the node holds is handed to the bank again, in case it was too
     /// busy, stopped or not certain when it came.
     pub rescan: Duration,
+    /// How long working off what was taken may last when the gateway stops.
+    pub drain: Duration,
 }
 
 impl Config {
@@ -35,11 +43,13 @@ impl Config {
             home,
             listen: vec![loopback],
             api: loopback,
+            monitoring: None,
             mdns: false,
             reach: None,
             bluetooth: None,
             tick: Duration::from_secs(5),
             rescan: Duration::from_secs(300),
+            drain: Duration::from_secs(30),
         }
     }
 }

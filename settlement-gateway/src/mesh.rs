@@ -4,22 +4,25 @@
 //! Nothing waits in a circle: the node never waits for either side here; the bank's thread waits
 //! for the publisher, and the publisher only for the node.
 
-use crate::bank_task::BankHandle;
+use crate::bank_task::{self, BankHandle};
 use crate::journal_store::JournalStore;
-use crate::limits::SUBMIT_ITEMS_MAX;
-use hundi_journal::input::Input;
+use crate::monitor::Monitor;
 use hundi_journal::output::{Later, Verdict};
+use hundi_journal::prepare::Submission;
 use hundi_ledger::id::{BankNumber, NetworkId};
 use hundi_ledger::record::item::{Item, Subject};
+use hundi_ledger::replica::Key;
 use hundi_node::daemon::{Daemon, Heard, Listener};
 use hundi_node::engine::limits::PUBLISH_ITEMS_MAX;
 use hundi_node::engine::output::Published;
 use hundi_node::engine::{Answer, Command, Event};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// Publishes first what the mesh may lack since the last run, then what the bank signs.
 pub(crate) async fn publish(
@@ -63,6 +66,7 @@ pub(crate) struct Intake {
     pub(crate) network: NetworkId,
     pub(crate) number: BankNumber,
     pub(crate) rescan: Duration,
+    pub(crate) monitor: Arc<Monitor>,
 }
 
 impl Intake {
@@ -79,13 +83,13 @@ impl Intake {
             tokio::select! {
                 heard = listener.events.recv() => {
                     let Some(heard) = heard else { return };
-                    let mut items = Vec::new();
-                    self.gather(heard, &mut items);
-                    while items.len() < SUBMIT_ITEMS_MAX {
+                    let mut submission = Submission::new(&self.network);
+                    self.gather(heard, &mut submission);
+                    while !submission.is_full() {
                         let Ok(heard) = listener.events.try_recv() else { break };
-                        self.gather(heard, &mut items);
+                        self.gather(heard, &mut submission);
                     }
-                    if !self.submit(items).await {
+                    if !self.submit(submission).await {
                         return;
                     }
                 }
@@ -97,11 +101,20 @@ impl Intake {
     /// Hands over everything that the node holds. Returns whether node and bank still run.
     pub(crate) async fn look_at_everything(&self) -> bool {
         let Ok(items) = self.daemon.items().await else { return false };
-        let items: Vec<Vec<u8>> = items.into_iter().filter(|it| self.wants(it)).collect();
-        self.submit(items).await
+        let mut submission = Submission::new(&self.network);
+        for bytes in items {
+            self.add(&bytes, &mut submission);
+            if submission.is_full() {
+                let full = mem::replace(&mut submission, Submission::new(&self.network));
+                if !self.submit(full).await {
+                    return false;
+                }
+            }
+        }
+        self.submit(submission).await
     }
 
-    fn gather(&self, heard: Heard, items: &mut Vec<Vec<u8>>) {
+    fn gather(&self, heard: Heard, submission: &mut Submission) {
         let Heard { event, item } = heard;
         let arrived = match event {
             Event::ItemNew { .. } => item,
@@ -109,33 +122,47 @@ impl Intake {
             Event::Intake { bytes } | Event::BankFault { arrived: bytes, .. } => Some(bytes),
             _ => None,
         };
-        items.extend(arrived.filter(|item| self.wants(item)));
+        if let Some(bytes) = arrived {
+            self.add(&bytes, submission);
+        }
+    }
+
+    fn add(&self, bytes: &[u8], submission: &mut Submission) {
+        if let Ok(item) = Item::decode(&self.network, bytes)
+            && self.wants(bytes, &item)
+        {
+            submission.push(bytes, item);
+        }
     }
 
     /// Whether an item is of use to this bank: its authors' entries and proofs, receipts about
     /// entries of its authors, and its own records unless it has just signed them.
-    fn wants(&self, item: &[u8]) -> bool {
-        let Ok(decoded) = Item::decode(&self.network, item) else { return false };
-        let bank = match decoded.subject() {
+    fn wants(&self, bytes: &[u8], item: &Item) -> bool {
+        let bank = match item.subject() {
             Subject::Bank(bank) => bank,
             Subject::Author(author) => author.bank,
         };
-        match decoded {
+        match item {
             Item::Receipt(receipt) => receipt.payer_bank == self.number,
             Item::Entry(_) | Item::Proof(_) => bank == self.number,
-            _ => bank == self.number && !self.journal.holds(item),
+            _ => bank == self.number && !self.journal.holds(&Key::of(item), bytes),
         }
     }
 
     /// Returns whether the bank still takes anything.
-    async fn submit(&self, items: Vec<Vec<u8>>) -> bool {
-        for items in items.chunks(SUBMIT_ITEMS_MAX) {
-            let input = Input::Submit { items: items.to_vec() };
-            let Ok(outputs) = self.bank.handle(vec![input]).await else { return false };
-            let verdicts = outputs.iter().flat_map(|outputs| &outputs.verdicts);
-            let later = verdicts.filter(|verdict| is_later(verdict)).count();
-            tracing::debug!(items = items.len(), later, "items from the mesh");
+    async fn submit(&self, submission: Submission) -> bool {
+        if submission.is_empty() {
+            return true;
         }
+        let items = submission.len();
+        // As an error, so that it is there for whatever is logged inside.
+        let span = tracing::error_span!("mesh", id = bank_task::draw_id());
+        let since = Instant::now();
+        let submitted = self.bank.submit(submission).instrument(span.clone()).await;
+        let Ok(outputs) = submitted else { return false };
+        self.monitor.metrics.submitted(since.elapsed());
+        let later = outputs.verdicts.iter().filter(|verdict| is_later(verdict)).count();
+        span.in_scope(|| tracing::debug!(items, later, "items from the mesh"));
         true
     }
 }

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    missing: Vec<&'static str>,
 }
 
 /// As it is written out.
@@ -30,11 +31,22 @@ struct Spelled<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    /// What readiness lacks.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'a [&'static str],
+    /// What the log has the request under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl ToString) -> Self {
-        Self { status, detail: detail.to_string() }
+        Self { status, detail: detail.to_string(), missing: Vec::new() }
+    }
+
+    /// The same, with names of what is missing.
+    pub(crate) fn with_missing(self, missing: Vec<&'static str>) -> Self {
+        Self { missing, ..self }
     }
 
     /// The request cannot be meant.
@@ -65,6 +77,8 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("refused"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            missing: &self.missing,
+            request_id: crate::api::request::id(),
         };
         let mut response = (self.status, Json(spelled)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

@@ -1,6 +1,7 @@
 //! Benches. What a sync session costs, measured beside its peers on the same items in one run; below
-//! that, in [`village`] what a village's hour costs to simulate, and in [`spread`] how fast news
-//! travels and what a cheat can cost.
+//! that, in [`village`] what a village's hour costs to simulate, in [`spread`] how fast news
+//! travels and what a cheat can cost, and in [`settle`] how fast a bank settles beside what its
+//! machine can verify.
 //!
 //! [`world`] signs the items and [`difference`] makes two nodes differ; [`contact`] lets them meet
 //! over a link that counts, [`peers`] does the same with other people's protocols. [`sets`],
@@ -22,6 +23,7 @@ pub mod peers;
 pub mod plot;
 pub mod report;
 pub mod sets;
+pub mod settle;
 pub mod signer;
 pub mod spread;
 pub mod village;

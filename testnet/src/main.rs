@@ -4,6 +4,7 @@
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use hundi_testnet::bench::settle::SettleArgs;
 use hundi_testnet::bench::spread::SpreadArgs;
 use hundi_testnet::bench::village::VillageArgs;
 use hundi_testnet::bench::{self, BenchError, Case, Outcome, OutputArgs};
@@ -105,6 +106,12 @@ enum Bench {
     /// How fast a payment and the proof against a double spend reach everybody, and what a cheat
     /// costs at worst.
     Spread(SpreadArgs),
+    /// How fast a bank settles signed and sealed payments, beside what its machine can verify and
+    /// make durable at most.
+    ///
+    /// Every figure is of this run on this machine: the ceiling and the engine take turns. Needs
+    /// about 1 GB of memory and of disk with the defaults, and takes some minutes.
+    Settle(SettleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +216,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { bench: Bench::Spread(args) } => {
             end_bench(bench::spread::run(&args), &args.output)
+        }
+        Command::Bench { bench: Bench::Settle(args) } => {
+            end_bench(bench::settle::run(&args), &args.output)
         }
         Command::Ble(options) => bluetooth(&options),
         Command::BleInside(play) => match ble::inside::run(&play) {

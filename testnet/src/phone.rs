@@ -9,14 +9,13 @@ use hundi_ledger::log::Log;
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::entry::{Class, Entry, Kind, body_hash};
 use hundi_ledger::record::item::Item;
-use hundi_ledger::seal::{SealingSecret, content_key, seal};
+use hundi_ledger::seal::{SealingSecret, Shared, content_key, seal};
 use hundi_ledger::sign::SecretKey;
 
 /// The one bank of these networks.
 pub const BANK: BankNumber = BankNumber(1);
 
 /// A phone that signs.
-#[derive(Debug)]
 pub struct Phone {
     /// Its author.
     pub author: AuthorId,
@@ -24,7 +23,24 @@ pub struct Phone {
     secret: SecretKey,
     network: NetworkId,
     bank: SealingKey,
+    /// What it shares with the bank, from its first payment on.
+    shared: Option<Shared>,
     log: Log,
+}
+
+impl std::fmt::Debug for Phone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Phone").field("author", &self.author).finish_non_exhaustive()
+    }
+}
+
+/// Whom a phone pays: what a payer has to know of the other phone.
+#[derive(Clone, Copy, Debug)]
+pub struct Payee {
+    /// The author that is paid.
+    pub author: AuthorId,
+    /// The key that the payment is sealed to, besides the bank's.
+    pub sealing: SealingKey,
 }
 
 /// An entry that it signed.
@@ -42,7 +58,13 @@ impl Phone {
         let secret = SecretKey::from_seed(&seed);
         let author = AuthorId { bank: BANK, key: secret.public() };
         let log = Log::new(author, Class::Money);
-        Self { author, sealing: SealingSecret::from_bytes(&seed), secret, network, bank, log }
+        let sealing = SealingSecret::from_bytes(&seed);
+        Self { author, sealing, secret, network, bank, shared: None, log }
+    }
+
+    /// What others have to know to pay it.
+    pub fn payee(&self) -> Payee {
+        Payee { author: self.author, sealing: self.sealing_key() }
     }
 
     /// Its sealing key.
@@ -55,13 +77,25 @@ impl Phone {
     /// # Errors
     /// When the grant has nothing left, or a rule of the ledger is broken.
     pub fn pay(&mut self, payee: &Self, minor: u64, time: u32) -> Result<Signed> {
+        self.pay_to(&payee.payee(), minor, time)
+    }
+
+    /// As [`Phone::pay`], for whoever does not have the other phone at hand.
+    ///
+    /// # Errors
+    /// See [`Phone::pay`].
+    pub fn pay_to(&mut self, payee: &Payee, minor: u64, time: u32) -> Result<Signed> {
         let amount = Amount::new(minor).context("an amount")?;
         let draft = self.log.draft(Kind::PAYMENT, Serial(1), amount, time);
         let mut header = draft.map_err(|error| anyhow!("the log takes no payment: {error:?}"))?;
         let head = header.head();
         let agreed = |key| self.sealing.agree(key).map_err(|error| anyhow!("{error:?}"));
-        let key = content_key(&self.network, &agreed(&self.bank)?, &head);
-        let shared = agreed(&payee.sealing.public())?;
+        let with_bank = match &self.shared {
+            Some(shared) => shared.clone(),
+            None => agreed(&self.bank)?,
+        };
+        let key = content_key(&self.network, &with_bank, &head);
+        let shared = agreed(&payee.sealing)?;
         let plaintext = Plaintext::Payment(Payment {
             payee: payee.author,
             request: RequestId([1; 8]),
@@ -74,6 +108,7 @@ impl Phone {
         header.body_hash = body_hash(&self.network, &body);
         let entry = Entry::sign(&self.network, header, body, &self.secret)?;
         ensure!(self.log.append(entry.claim()), "the log contradicts itself");
+        self.shared = Some(with_bank);
         let entry = entry.into_inner();
         Ok(Signed { id: entry.id(), item: Item::Entry(entry).encode() })
     }

@@ -5,9 +5,10 @@
 //! content key under which the payee read the entry, because the payee cannot see whether the
 //! bank derives the same key (DESIGN §3). See [`crate::seal::receipt`].
 
-use super::{Record, VERSION, rule};
+use super::{Record, Signed, VERSION, Verified, rule};
 use crate::codec::DecodeError;
 use crate::id::{AuthorId, BankNumber, Hash, SealingKey};
+use crate::sign::{SignatureError, Verifier};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Bytes of an encoded [`Statement`].
@@ -74,5 +75,16 @@ impl Record for Receipt {
 
     fn check(&self) -> Result<(), DecodeError> {
         rule(self.version == VERSION, "version")
+    }
+}
+
+impl Signed<Receipt> {
+    /// Verifies the signature of the payee that it names, with a verifier that is used for many.
+    ///
+    /// # Errors
+    /// When the payee did not sign this receipt in this network.
+    pub fn verify_with(self, verifier: &mut Verifier) -> Result<Verified<Self>, SignatureError> {
+        let key = self.signer.key;
+        self.verify(&key, verifier)
     }
 }

@@ -9,7 +9,6 @@
 
 extern crate alloc;
 
-mod cache;
 mod engine;
 mod foresee;
 pub mod input;

@@ -52,7 +52,7 @@ pub const REQUESTS_MAX: usize = 1024;
 pub const REQUEST_KEPT_S: u32 = 7 * 24 * 3600;
 
 /// Shared secrets kept in each of two generations: one agreement costs as much as a signature, a
-/// secret 64 bytes.
+/// secret 96 bytes.
 pub const SHARED_SECRETS_MAX: usize = 2048;
 
 /// Faults of banks kept as evidence. One already calls for people.

@@ -16,9 +16,9 @@ pub use error::{PayError, RefundError, RequestError, SignError, Unable};
 pub use query::{Balance, GrantView, PaymentView, Sureness};
 pub use record::{PaymentState, Purpose};
 
-use crate::cache::SharedSecrets;
 use crate::engine::Keys;
 use crate::input::LinkId;
+use crate::limits::SHARED_SECRETS_MAX;
 use alloc::collections::{BTreeMap, BTreeSet};
 use hundi_ledger::body::Plaintext;
 use hundi_ledger::id::{Hash, RequestId};
@@ -28,6 +28,7 @@ use hundi_ledger::record::entry::{Class, Entry, SignedHeader};
 use hundi_ledger::record::proof::Claim;
 use hundi_ledger::replica::Key;
 use hundi_ledger::seal::ContentKey;
+use hundi_ledger::seal::shared::SharedSecrets;
 use record::{OpenRequest, Record};
 
 /// An entry that pays this device and waits for a verdict.
@@ -79,7 +80,7 @@ impl Wallet {
             waiting: BTreeMap::new(),
             receipts: BTreeSet::new(),
             receipts_done: BTreeSet::new(),
-            shared: SharedSecrets::default(),
+            shared: SharedSecrets::new(SHARED_SECRETS_MAX),
             content: BTreeMap::new(),
         }
     }

@@ -11,20 +11,24 @@ use crate::books::Books;
 use crate::event::{Change, Event};
 use crate::grant::{EnrolError, IssueGrantError};
 use crate::input::{Input, Keys};
+use crate::limits::SHARED_SECRETS_MAX;
 use crate::loss::CloseCaseError;
 use crate::operation::{InstallError, OperateError};
 use crate::output::{Notification, Outputs};
+use crate::prepare::{Reading, Submission};
 use crate::state::{Author, Case, Customer, EntryState, Fault, GrantState, State};
 use crate::transaction::Transaction;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hundi_ledger::codec;
-use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, SealingKey, Serial};
+use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, Serial};
+use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
 use hundi_ledger::record::{Record, Signed, sign};
-use hundi_ledger::seal::Shared;
+use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::sign::{SecretKey, Verifier};
+use hundi_ledger::trust::Trust;
 
 /// The bank's choices that are not part of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +80,26 @@ pub struct Bank {
     pub(crate) network: Network,
     pub(crate) profile: Profile,
     pub(crate) state: State,
+    /// This and what follows spare work and are no state: without them every answer is the same.
     pub(crate) verifier: Verifier,
+    /// What the bank's sealing keys share with others.
+    pub(crate) shared: SharedSecrets,
+    /// The network's roots, and the first so many of this bank's certificates.
+    pub(crate) trust: Trust,
+    pub(crate) trusted: usize,
 }
 
 impl Bank {
     /// Bank `number` of `network` before its first event; none when the network has no such bank.
     pub fn new(network: Network, number: BankNumber, profile: Profile) -> Option<Self> {
         network.bank(number)?;
-        Some(Self { network, profile, state: State::new(number), verifier: Verifier::default() })
+        Some(Self::with_state(network, profile, State::new(number)))
+    }
+
+    fn with_state(network: Network, profile: Profile, state: State) -> Self {
+        let (verifier, shared) = (Verifier::default(), SharedSecrets::new(SHARED_SECRETS_MAX));
+        let trust = Trust::new(network.clone());
+        Self { network, profile, state, verifier, shared, trust, trusted: 0 }
     }
 
     /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the
@@ -99,12 +115,9 @@ impl Bank {
         input: Input,
         keys: &Keys,
     ) -> Result<Outputs, HandleError> {
-        if self.state.fault.is_some() {
-            match &input {
-                Input::Resume => {}
-                Input::Submit { items } => return Ok(crate::intake::stopped(items.len())),
-                _ => return Err(HandleError::Stopped),
-            }
+        let answered = matches!(input, Input::Resume | Input::Submit { .. });
+        if self.state.fault.is_some() && !answered {
+            return Err(HandleError::Stopped);
         }
         let mut work = Work::new(self, now, entropy, keys);
         match input {
@@ -117,13 +130,30 @@ impl Bank {
             Input::Operate(operation) => work.operate(&operation)?,
             Input::IssueGrant { author, terms } => work.issue_grant(author, terms)?,
             Input::Freeze { author, reason } => work.freeze_by_decision(author, reason)?,
-            Input::Submit { items } => work.submit(&items),
+            Input::Submit { items } => {
+                let submission = Submission::decode(&work.bank.network.id(), &items);
+                work.submit(submission);
+            }
             Input::Tick => work.tick(),
             Input::Bulletin => work.sign_bulletin(),
             Input::CloseCase { author, denied } => work.close_case(author, &denied)?,
             Input::Resume => work.resume(),
         }
         Ok(work.finish())
+    }
+
+    /// As [`Bank::handle`] with [`Input::Submit`] of the same items, with the same outputs, whatever
+    /// of them has been prepared.
+    pub fn submit(
+        &mut self,
+        now: u64,
+        entropy: [u8; 32],
+        submission: Submission,
+        keys: &Keys,
+    ) -> Outputs {
+        let mut work = Work::new(self, now, entropy, keys);
+        work.submit(submission);
+        work.finish()
     }
 
     /// Applies the next stored event.
@@ -139,6 +169,12 @@ impl Bank {
     /// swapping it in for a call.
     pub fn verifier(&mut self) -> &mut Verifier {
         &mut self.verifier
+    }
+
+    /// How often the bank had to agree on a secret with another key so far: once for each, as long as
+    /// it is remembered.
+    pub fn agreements(&self) -> u64 {
+        self.shared.agreements()
     }
 
     /// The network.
@@ -179,6 +215,12 @@ impl Bank {
     /// The authors, by key.
     pub fn authors(&self) -> &BTreeMap<PublicKey, Author> {
         &self.state.authors
+    }
+
+    /// What the guarantee of a customer may still cost the pool, in minor units: what was paid and is
+    /// open, and what its largest live guarantee leaves.
+    pub fn exposure(&self, customer: &CustomerId, currency: Currency) -> i128 {
+        self.state.exposure(customer, currency, Amount::ZERO)
     }
 
     /// A grant.
@@ -224,7 +266,7 @@ impl Bank {
     pub fn restore(network: Network, profile: Profile, snapshot: &[u8]) -> Option<Self> {
         let state: State = codec::decode(snapshot, usize::MAX).ok()?;
         network.bank(state.bank)?;
-        Some(Self { network, profile, state, verifier: Verifier::default() })
+        Some(Self::with_state(network, profile, state))
     }
 }
 
@@ -240,10 +282,8 @@ pub(crate) struct Work<'a> {
     pub(crate) credited: BTreeSet<Account>,
     /// Originals that were decided: refunds that waited for them are tried again.
     pub(crate) decided: BTreeSet<Hash>,
-    /// The public halves of the bank's sealing keys, in the order of `keys`.
-    pub(crate) own: Vec<SealingKey>,
-    /// What the bank's and others' sealing keys share, for this call.
-    pub(crate) shared: BTreeMap<(SealingKey, SealingKey), Shared>,
+    /// The entry that is being taken, and what its body was found to say.
+    pub(crate) reading: Option<(Hash, Reading)>,
     entropy: [u8; 32],
     drawn: u64,
 }
@@ -258,8 +298,7 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             credited: BTreeSet::new(),
             decided: BTreeSet::new(),
-            own: keys.sealing.iter().map(|secret| secret.public()).collect(),
-            shared: BTreeMap::new(),
+            reading: None,
             entropy,
             drawn: 0,
         }

@@ -220,24 +220,11 @@ impl Work<'_> {
             .keys()
             .map(|of| {
                 let more = if *of == customer { guarantee } else { Amount::ZERO };
-                self.exposure(of, currency, more)
+                self.state().exposure(of, currency, more)
             })
             .sum();
         let pool = self.state().books.balance(Account::GuaranteePool, currency);
         if exposure > pool { Err(IssueGrantError::Pool) } else { Ok(()) }
-    }
-
-    /// What the guarantee of a customer may still cost the pool, in minor units: what was paid
-    /// and is open, and what its largest live guarantee leaves.
-    fn exposure(&self, customer: &CustomerId, currency: Currency, more: Amount) -> i128 {
-        let Some(held) = self.state().customers.get(customer) else { return 0 };
-        let grants = held.authors.iter().filter_map(|key| self.state().authors.get(key));
-        let grants = grants.filter(|author| author.currency == currency);
-        let live = grants.flat_map(|author| author.grants.values()).filter(|it| !it.ended);
-        let largest = live.map(|it| it.grant.guarantee).max().unwrap_or_default().max(more);
-        let paid = held.guaranteed.get(&currency).copied().unwrap_or_default();
-        let left = largest.minor().saturating_sub(paid.used.minor());
-        i128::from(paid.open.minor()) + i128::from(left)
     }
 
     /// What a grant's reserve holds.

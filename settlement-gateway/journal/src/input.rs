@@ -28,6 +28,13 @@ pub struct Keys {
     pub sealing: Vec<SealingSecret>,
 }
 
+impl Keys {
+    /// The secret of one of the bank's sealing keys.
+    pub(crate) fn sealing_secret(&self, public: &SealingKey) -> Option<&SealingSecret> {
+        self.sealing.iter().find(|secret| secret.public() == *public)
+    }
+}
+
 /// The terms of a grant to issue; the rest follows from the author and the books.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct GrantTerms {
@@ -159,7 +166,8 @@ pub enum Input {
         /// Why.
         reason: FreezeReason,
     },
-    /// Take items from the mesh or from a client: entries, receipts, proofs, bank records.
+    /// Take items from the mesh or from a client: entries, receipts, proofs, bank records. The same
+    /// as [`crate::bank::Bank::submit`] of what nobody has prepared.
     Submit {
         /// Encoded items, with their tags.
         items: Vec<Vec<u8>>,

@@ -1,33 +1,24 @@
-//! Intake: submitted items are decoded, deduplicated by their complete bytes, verified in a batch
-//! grouped by author, made durable and decided, each from itself alone.
+//! Intake: submitted items, decoded, deduplicated by their complete bytes and verified
+//! ([`crate::prepare`]), are made durable and decided, each from itself alone.
 //!
 //! One bad item never spoils its batch. Nothing is recorded of bytes whose signature does not
 //! hold, so that a forged, truncated or body-less copy never burns the genuine entry's verdict.
 
-use crate::bank::Work;
+use crate::bank::{Bank, Work};
 use crate::event::Change;
-use crate::limits::{
-    AFTER_PROOF_PER_AUTHOR_MAX, ITEMS_PER_SUBMISSION_MAX, UNDECIDED_PER_AUTHOR_MAX,
-};
-use crate::output::{Later, Outputs, Rejected, Verdict, Wants};
+use crate::limits::{AFTER_PROOF_PER_AUTHOR_MAX, UNDECIDED_PER_AUTHOR_MAX};
+use crate::output::{Later, Rejected, Verdict, Wants};
+use crate::prepare::{Checked, Piece, Reading, Submission, read};
 use crate::state::Standing;
-use alloc::collections::BTreeMap;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 use hundi_ledger::id::{Hash, PublicKey};
-use hundi_ledger::record::Verified;
 use hundi_ledger::record::entry::{Class, Entry, Kind};
 use hundi_ledger::record::item::Item;
+use hundi_ledger::record::receipt::Receipt;
+use hundi_ledger::record::{Signed, Verified};
 use hundi_ledger::trust::{VerifiedItem, VerifyError};
-
-/// What a stopped bank answers to a submission.
-pub(crate) fn stopped(items: usize) -> Outputs {
-    Outputs { verdicts: vec![Verdict::Later(Later::Stopped); items], ..Outputs::default() }
-}
-
-/// A verified entry with its place in the submission and the hash of its complete bytes.
-type Placed = (usize, Hash, Verified<Entry>);
 
 /// The answer to one item, or the entry whose answer is read off once the batch is done.
 enum Answer {
@@ -35,68 +26,54 @@ enum Answer {
     Entry { id: Hash, duplicate: bool },
 }
 
+/// What of a submission has not been answered yet, each with its place.
+#[derive(Default)]
+struct Batch {
+    records: Vec<(usize, Item)>,
+    receipts: Vec<(usize, Checked<Signed<Receipt>>)>,
+    /// With the hash of its complete bytes, and what its body says if that was read.
+    entries: Vec<(usize, Hash, Verified<Entry>, Option<Reading>)>,
+    forged: Vec<usize>,
+    /// The same bytes as an earlier item.
+    repeated: Vec<(usize, usize)>,
+}
+
 impl Work<'_> {
-    pub(crate) fn submit(&mut self, items: &[Vec<u8>]) {
-        let network = self.bank.network.id();
-        let mut answers: BTreeMap<usize, Answer> = BTreeMap::new();
-        let mut entries: Vec<(usize, Hash, Entry)> = Vec::new();
-        let mut seen: BTreeMap<Hash, usize> = BTreeMap::new();
-        let mut repeated: Vec<(usize, usize)> = Vec::new();
-        let mut receipts = Vec::new();
-        let mut records = Vec::new();
-        for (at, bytes) in items.iter().enumerate() {
-            if at >= ITEMS_PER_SUBMISSION_MAX {
-                let answer = Verdict::Later(Later::Capacity { proof: None });
-                answers.insert(at, Answer::Given(answer));
-                continue;
-            }
-            match Item::decode(&network, bytes) {
-                Err(_) => {
-                    answers.insert(at, Answer::Given(Verdict::Rejected(Rejected::Malformed)));
-                }
-                Ok(Item::Entry(entry)) => {
-                    let hash = Hash(*blake3::hash(bytes).as_bytes());
-                    let held = self.state().entries.get(&entry.id());
-                    if held.is_some_and(|held| held.bytes == Some(hash)) {
-                        let answer = Answer::Entry { id: entry.id(), duplicate: true };
-                        answers.insert(at, answer);
-                    } else if let Some(first) = seen.get(&hash) {
-                        repeated.push((at, *first));
-                    } else {
-                        seen.insert(hash, at);
-                        entries.push((at, hash, entry));
-                    }
-                }
-                Ok(Item::Receipt(receipt)) => receipts.push((at, receipt)),
-                Ok(other) => records.push((at, other)),
-            }
+    pub(crate) fn submit(&mut self, mut submission: Submission) {
+        let count = submission.len();
+        if self.state().fault.is_some() {
+            self.out.verdicts = answer_all(count, |_| Verdict::Later(Later::Stopped));
+            return;
         }
-        for (at, record) in records {
+        self.prepare(&mut submission);
+        let mut answers: BTreeMap<usize, Answer> = BTreeMap::new();
+        let batch = sort(submission.pieces, &mut answers);
+        for (at, record) in batch.records {
             let verdict = self.take_record(record);
             answers.insert(at, Answer::Given(verdict));
             if self.state().fault.is_some() {
-                self.out.verdicts = answer_all(items.len(), |at| match answers.remove(&at) {
+                self.out.verdicts = answer_all(count, |at| match answers.remove(&at) {
                     Some(Answer::Given(verdict)) => verdict,
                     _ => Verdict::Later(Later::Stopped),
                 });
                 return;
             }
         }
-        let (verified, forged) = self.verify_entries(entries);
-        for at in forged {
+        for at in batch.forged {
             answers.insert(at, Answer::Given(Verdict::Rejected(Rejected::Signature)));
         }
         // Receipts first: what a payee states counts for its entry in the same batch.
-        let arriving: BTreeSet<Hash> = verified.iter().map(|(_, _, entry)| entry.id()).collect();
-        for (at, receipt) in receipts {
+        let arriving: BTreeSet<Hash> = batch.entries.iter().map(|(_, _, it, _)| it.id()).collect();
+        for (at, receipt) in batch.receipts {
             let verdict = self.take_receipt(receipt, &arriving);
             answers.insert(at, Answer::Given(verdict));
         }
-        for (at, hash, entry) in verified {
-            let answer = self.take_entry(entry, hash);
+        for (at, bytes, entry, reading) in batch.entries {
+            self.reading = reading.map(|reading| (entry.id(), reading));
+            let answer = self.take_entry(entry, bytes);
             answers.insert(at, answer);
         }
-        for (at, first) in repeated {
+        for (at, first) in batch.repeated {
             let answer = match answers.get(&first) {
                 Some(Answer::Entry { id, .. }) => Answer::Entry { id: *id, duplicate: true },
                 Some(Answer::Given(verdict)) => Answer::Given(verdict.clone()),
@@ -105,43 +82,21 @@ impl Work<'_> {
             answers.insert(at, answer);
         }
         self.retry_waiting();
-        self.out.verdicts = answer_all(items.len(), |at| match answers.remove(&at) {
+        self.out.verdicts = answer_all(count, |at| match answers.remove(&at) {
             Some(Answer::Given(verdict)) => verdict,
             Some(Answer::Entry { id, duplicate }) => self.verdict_on(id, duplicate),
             None => Verdict::Later(Later::Capacity { proof: None }),
         });
     }
 
-    /// Verifies entries in one batch, grouped by author; singly where a batch does not verify.
-    /// Returns the verified ones in the order given, and the places of the others.
-    fn verify_entries(
-        &mut self,
-        mut entries: Vec<(usize, Hash, Entry)>,
-    ) -> (Vec<Placed>, Vec<usize>) {
-        // The batch equation shares work between signatures of one key.
-        entries.sort_by_key(|(_, _, entry)| entry.header().author);
-        let places: Vec<(usize, Hash)> = entries.iter().map(|(at, hash, _)| (*at, *hash)).collect();
-        let entries: Vec<Entry> = entries.into_iter().map(|(_, _, entry)| entry).collect();
-        let mut verified = Vec::new();
-        let mut forged = Vec::new();
+    /// Prepares what nobody has prepared ahead.
+    fn prepare(&mut self, submission: &mut Submission) {
         let seed = self.draw();
-        let verifier = &mut self.bank.verifier;
-        match Entry::verify_all(entries, seed, verifier) {
-            Ok(all) => {
-                let placed = places.into_iter().zip(all);
-                verified.extend(placed.map(|((at, hash), entry)| (at, hash, entry)));
-            }
-            Err(entries) => {
-                for ((at, hash), entry) in places.into_iter().zip(entries) {
-                    match entry.verify_with(verifier) {
-                        Ok(entry) => verified.push((at, hash, entry)),
-                        Err(_) => forged.push(at),
-                    }
-                }
-            }
+        let submissions = &mut [submission];
+        for part in self.bank.divide(submissions, 1) {
+            let Bank { verifier, shared, .. } = &mut *self.bank;
+            part.prepare(seed, self.keys, verifier, shared).give_back(submissions);
         }
-        verified.sort_by_key(|(at, ..)| *at);
-        (verified, forged)
     }
 
     fn take_entry(&mut self, entry: Verified<Entry>, bytes: Hash) -> Answer {
@@ -187,13 +142,19 @@ impl Work<'_> {
     fn may_wait(&mut self, id: &Hash, entry: &Entry) -> bool {
         let disclosed = self.state().waiting_receipts.contains_key(id);
         match entry.header().kind {
-            Kind::PAYMENT => {
-                let opened = self.open_derived(entry.header(), entry.body());
-                !disclosed && !matches!(opened, Some(Ok(_)))
-            }
+            Kind::PAYMENT => !disclosed && !self.opens(entry),
             Kind::REFUND => true,
             _ => false,
         }
+    }
+
+    /// Whether an entry opens under the key that the bank derives.
+    fn opens(&mut self, entry: &Entry) -> bool {
+        let Bank { network, state, shared, .. } = &mut *self.bank;
+        let (header, body) = (entry.header(), entry.body());
+        let Some(pair) = state.pair_of(header) else { return false };
+        let opened = read(&network.id(), header, body, pair, self.keys, shared);
+        matches!(opened, Some(Ok(_)))
     }
 
     /// The answer to an entry that is recorded: its own outcome, never that of another entry with
@@ -221,8 +182,7 @@ impl Work<'_> {
 
     /// Proofs and bank records.
     fn take_record(&mut self, item: Item) -> Verdict {
-        let trust = self.trust();
-        match trust.verify_with(item.clone(), &mut self.bank.verifier) {
+        match self.verify(item.clone()) {
             Ok(VerifiedItem::Proof(proof)) => self.take_proof(&proof),
             Ok(_) => self.compare_with_books(&item),
             Err(VerifyError::UnknownCertificate { bank, .. }) if bank == self.state().bank => {
@@ -252,6 +212,42 @@ pub(crate) fn proof_item(proof: &[u8]) -> Vec<u8> {
 
 /// The item tag of a proof ([`Item`]).
 const PROOF_TAG: u8 = 6;
+
+/// Sorts what is prepared by what is to be done with it; what is answered without the books already
+/// is in `answers`.
+fn sort(pieces: Vec<Piece>, answers: &mut BTreeMap<usize, Answer>) -> Batch {
+    let mut batch = Batch::default();
+    let mut first: BTreeMap<Hash, usize> = BTreeMap::new();
+    for (at, piece) in pieces.into_iter().enumerate() {
+        match piece {
+            Piece::Absent => {}
+            Piece::Malformed => {
+                answers.insert(at, Answer::Given(Verdict::Rejected(Rejected::Malformed)));
+            }
+            Piece::Record(item) => batch.records.push((at, item)),
+            Piece::Receipt(receipt) => batch.receipts.push((at, receipt)),
+            Piece::Entry { bytes, entry: Checked::Verified(entry), reading } => {
+                first.insert(bytes, at);
+                batch.entries.push((at, bytes, entry, reading));
+            }
+            Piece::Entry { bytes, entry: Checked::Forged(_), .. } => {
+                first.insert(bytes, at);
+                batch.forged.push(at);
+            }
+            // Not worth preparing: these very bytes come before it, or are recorded.
+            Piece::Entry { bytes, entry: Checked::Unverified(entry), .. } => {
+                match first.get(&bytes) {
+                    Some(first) => batch.repeated.push((at, *first)),
+                    None => {
+                        let answer = Answer::Entry { id: entry.id(), duplicate: true };
+                        answers.insert(at, answer);
+                    }
+                }
+            }
+        }
+    }
+    batch
+}
 
 fn answer_all(count: usize, answer: impl FnMut(usize) -> Verdict) -> Vec<Verdict> {
     (0..count).map(answer).collect()

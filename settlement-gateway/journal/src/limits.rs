@@ -1,8 +1,14 @@
 //! Every number that bounds what somebody else can make the bank hold, wait for or compute, with
 //! its argument.
 
-/// Items in one submission. A batch verifies in some ten milliseconds and is one unit of work.
-pub const ITEMS_PER_SUBMISSION_MAX: usize = 4_096;
+/// Items in one submission: enough that a larger batch verifies no faster. It is one unit of work.
+pub const ITEMS_PER_SUBMISSION_MAX: usize = 8_192;
+
+/// Items that make a part of preparing worth a thread of its own: smaller batches share little work.
+pub const PART_ITEMS_MIN: usize = 64;
+
+/// Items of one batch when one of a larger batch was forged: so many others are verified singly.
+pub const VERIFIED_AGAIN_TOGETHER: usize = 64;
 
 /// Seconds after a grant's claim-until in which a receipt may still disclose the key of an entry
 /// that reached the bank in time (DESIGN §3: seven days).
@@ -30,6 +36,10 @@ pub const WAITING_RECEIPTS_PER_ENTRY_MAX: usize = 4;
 /// Ids of signed records remembered per author and for bulletins, to recognise a second content
 /// under one version.
 pub const REMEMBERED_VERSIONS: usize = 16;
+
+/// Shared secrets kept in each of two generations: one agreement costs more than a verification, a
+/// secret 96 bytes.
+pub const SHARED_SECRETS_MAX: usize = 32_768;
 
 /// Transactions that one event may carry when it is read back: a settlement has at most two.
 pub const TRANSACTIONS_PER_EVENT_MAX: usize = 8;

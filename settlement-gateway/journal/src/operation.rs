@@ -14,7 +14,7 @@ use hundi_ledger::money::Amount;
 use hundi_ledger::record::Signed;
 use hundi_ledger::record::certificate::Certificate;
 use hundi_ledger::record::item::Item;
-use hundi_ledger::trust::{Trust, VerifyError};
+use hundi_ledger::trust::{VerifiedItem, VerifyError};
 
 /// Why a certificate was not installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,32 +52,31 @@ impl Work<'_> {
         if self.state().certificates.contains(&record) {
             return Ok(());
         }
-        let network = &self.bank.network;
+        let Bank { network, state, verifier, trust, .. } = &mut *self.bank;
         let signed: Signed<Certificate> =
             Signed::decode(&network.id(), &record).map_err(InstallError::Decode)?;
-        if signed.bank != self.state().bank {
+        if signed.bank != state.bank {
             return Err(InstallError::OtherBank.into());
         }
-        let trust = Trust::new(network.clone());
-        let certificate = trust
-            .verify_certificate(signed, &mut self.bank.verifier)
-            .map_err(InstallError::Verify)?;
+        let certificate =
+            trust.verify_certificate(signed, verifier).map_err(InstallError::Verify)?;
         self.record(Change::CertificateInstalled { record }, Vec::new());
         self.publish(&Item::Certificate(certificate.into_inner()));
         Ok(())
     }
 
-    /// The network's roots with this bank's certificates.
-    pub(crate) fn trust(&mut self) -> Trust {
-        let Bank { network, state, verifier, .. } = &mut *self.bank;
-        let mut trust = Trust::new(network.clone());
-        for record in &state.certificates {
+    /// Verifies an item by the network's roots and this bank's certificates.
+    pub(crate) fn verify(&mut self, item: Item) -> Result<VerifiedItem, VerifyError> {
+        let Bank { network, state, verifier, trust, trusted, .. } = &mut *self.bank;
+        // Certificates are never taken away.
+        for record in state.certificates.iter().skip(*trusted) {
             let Ok(signed) = Signed::<Certificate>::decode(&network.id(), record) else { continue };
             if let Ok(certificate) = trust.verify_certificate(signed, verifier) {
                 trust.insert(certificate);
             }
         }
-        trust
+        *trusted = state.certificates.len();
+        trust.verify_with(item, verifier)
     }
 
     pub(crate) fn open_customer(&mut self, customer: CustomerId) {

@@ -6,6 +6,7 @@ use crate::bank::Work;
 use crate::event::Change;
 use crate::limits::{WAITING_RECEIPTS_PER_ENTRY_MAX, WAITING_RECEIPTS_PER_SIGNER_MAX};
 use crate::output::{Later, Rejected, Verdict};
+use crate::prepare::Checked;
 use crate::state::{EntryState, Opened, Standing, WaitingReceipt};
 use crate::transaction::{Key, Transaction};
 use alloc::collections::BTreeSet;
@@ -15,42 +16,43 @@ use hundi_ledger::id::Hash;
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::Signed;
 use hundi_ledger::record::checkpoint::Outcome;
-use hundi_ledger::record::item::Item;
 use hundi_ledger::record::receipt::{PayeeVerdict, Receipt, Statement};
 use hundi_ledger::seal::ContentKey;
 use hundi_ledger::seal::receipt::open_as_bank;
-use hundi_ledger::trust::Trust;
 
 impl Work<'_> {
     /// Takes a receipt. `arriving` are the entries of the same submission.
     pub(crate) fn take_receipt(
         &mut self,
-        receipt: Signed<Receipt>,
+        receipt: Checked<Signed<Receipt>>,
         arriving: &BTreeSet<Hash>,
     ) -> Verdict {
-        let id = receipt.id();
+        let id = match &receipt {
+            Checked::Unverified(receipt) => receipt.id(),
+            Checked::Verified(receipt) => receipt.id(),
+            Checked::Forged(id) => *id,
+        };
         if self.state().receipts.contains(&id) {
             return Verdict::Taken { id, duplicate: true };
         }
-        if receipt.payer_bank != self.state().bank {
-            return Verdict::Later(Later::OtherBank);
-        }
-        let trust = Trust::new(self.bank.network.clone());
-        let item = Item::Receipt(receipt.clone());
-        if trust.verify_with(item, &mut self.bank.verifier).is_err() {
-            return Verdict::Rejected(Rejected::Signature);
-        }
+        let receipt = match receipt {
+            Checked::Verified(receipt) => receipt,
+            Checked::Forged(_) => return Verdict::Rejected(Rejected::Signature),
+            // Only those for this bank are verified.
+            Checked::Unverified(_) => return Verdict::Later(Later::OtherBank),
+        };
         let Some((statement, key)) = self.read_receipt(&receipt) else {
             return Verdict::Rejected(Rejected::Unreadable);
         };
-        let held = self.state().entries.get(&statement.entry).cloned();
-        let Some(entry) = held.filter(|entry| entry.standing != Standing::HeaderOnly) else {
+        let held = self.state().entries.get(&statement.entry);
+        let held = held.filter(|entry| entry.standing != Standing::HeaderOnly);
+        let Some((opened, standing)) = held.map(|entry| (entry.opened, entry.standing)) else {
             return self.let_wait(&receipt, statement.entry, arriving);
         };
-        match entry.opened {
+        match opened {
             Some(opened) if opened.payee() == receipt.signer => {}
-            None if entry.standing == Standing::Unopened => {
-                let opened = self.open_with(&entry.header.header, &entry.body, &key);
+            None if standing == Standing::Unopened => {
+                let opened = self.open_with(&statement.entry, &key);
                 match opened.filter(|plaintext| plaintext.payee() == Some(receipt.signer)) {
                     Some(plaintext) => self.record_opened(statement.entry, &plaintext),
                     None => return Verdict::Rejected(Rejected::NotPayee),
@@ -93,9 +95,8 @@ impl Work<'_> {
     /// What a receipt says to this bank, and the content key that it discloses.
     fn read_receipt(&mut self, receipt: &Receipt) -> Option<(Statement, ContentKey)> {
         let network = self.bank.network.id();
-        let own = self.own.clone();
-        own.into_iter().find_map(|own| {
-            let shared = self.shared(own, receipt.signer_sealing)?;
+        self.keys.sealing.iter().find_map(|secret| {
+            let shared = self.bank.shared.agree(secret, &receipt.signer_sealing).ok()?;
             open_as_bank(&network, receipt, &shared)
         })
     }

@@ -6,7 +6,7 @@ use crate::account::Account;
 use crate::bank::Work;
 use crate::event::Change;
 use crate::limits::REFUND_WAIT_SECONDS;
-use crate::state::{EntryState, Opened, Standing};
+use crate::state::{Opened, Standing};
 use crate::transaction::{Key, Transaction};
 use alloc::collections::BTreeSet;
 use alloc::vec;
@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
+use hundi_ledger::record::entry::Header;
 
 /// What stands between a refund and being paid.
 enum Check {
@@ -23,9 +24,8 @@ enum Check {
 }
 
 impl Work<'_> {
-    pub(crate) fn pay_refund(&mut self, id: Hash, entry: &EntryState) {
-        let header = &entry.header.header;
-        let Some(Opened::Refund { payee, original, sum }) = entry.opened else { return };
+    pub(crate) fn pay_refund(&mut self, id: Hash, header: &Header, refund: Opened) {
+        let Opened::Refund { payee, original, sum } = refund else { return };
         let spends = !header.amount.is_zero();
         let check = if sum.is_zero() || spends && header.amount != sum {
             Check::Reject
@@ -37,12 +37,12 @@ impl Work<'_> {
         };
         match check {
             Check::Reject => self.decide_as(id, Outcome::RejectedRefund),
-            Check::Wait => self.wait(id, entry),
+            Check::Wait => self.wait(id),
             Check::Good if spends => {
-                self.pay_from_reserve(id, entry);
+                self.pay_from_reserve(id, header, refund);
                 self.mark_refunded(id);
             }
-            Check::Good => self.pay_from_balance(id, entry, original, sum),
+            Check::Good => self.pay_from_balance(id, header.author, original, sum),
         }
     }
 
@@ -79,8 +79,7 @@ impl Work<'_> {
     }
 
     /// The form that spends nothing: out of the author's balance to the original's payer.
-    fn pay_from_balance(&mut self, id: Hash, entry: &EntryState, original: Hash, sum: Amount) {
-        let author = entry.header.header.author;
+    fn pay_from_balance(&mut self, id: Hash, author: AuthorId, original: Hash, sum: Amount) {
         let Some(currency) = self.state().authors.get(&author.key).map(|it| it.currency) else {
             return;
         };
@@ -91,7 +90,7 @@ impl Work<'_> {
             return;
         };
         if self.state().books.check(&transaction).is_err() {
-            return self.wait(id, entry);
+            return self.wait(id);
         }
         let change = Change::Decided { entry: id, outcome: Outcome::Settled, paid: Amount::ZERO };
         self.record(change, vec![transaction]);
@@ -122,8 +121,9 @@ impl Work<'_> {
         held.is_none_or(|held| held.refunded.is_none_or(|(by, _)| by == *id))
     }
 
-    fn wait(&mut self, id: Hash, entry: &EntryState) {
-        if !matches!(entry.standing, Standing::Waiting { .. }) {
+    fn wait(&mut self, id: Hash) {
+        let standing = self.state().entries.get(&id).map(|entry| entry.standing);
+        if !matches!(standing, Some(Standing::Waiting { .. })) {
             let until = self.now.saturating_add(REFUND_WAIT_SECONDS);
             self.record(Change::RefundWaiting { entry: id, until }, Vec::new());
         }

@@ -3,26 +3,27 @@
 //! freeze known to that payee, and claim-until.
 
 use crate::account::{Account, Party};
-use crate::bank::Work;
+use crate::bank::{Bank, Work};
 use crate::event::Change;
 use crate::output::Notification;
-use crate::state::{EntryState, Opened, Source, Standing};
+use crate::prepare::{self, read};
+use crate::state::{Opened, Source, Standing};
 use crate::transaction::{Key, Side, Transaction};
 use alloc::vec;
 use alloc::vec::Vec;
 use hundi_ledger::body::Plaintext;
-use hundi_ledger::id::{AuthorId, Hash, SealingKey};
+use hundi_ledger::id::{AuthorId, Hash};
 use hundi_ledger::money::Amount;
 use hundi_ledger::record::checkpoint::Outcome;
 use hundi_ledger::record::entry::{Class, Header, Kind};
-use hundi_ledger::seal::{ContentKey, OpenError, Shared, content_key, open};
+use hundi_ledger::seal::{ContentKey, OpenError, open};
 
 impl Work<'_> {
     /// Decides an entry that is durable and undecided, as far as what is known allows. `arriving`
     /// says that it reached the bank in this call, so that claim-until applies to it now.
     pub(crate) fn decide(&mut self, id: Hash, arriving: bool) {
-        let Some(entry) = self.state().entries.get(&id).cloned() else { return };
-        let header = &entry.header.header;
+        let Some(entry) = self.state().entries.get(&id) else { return };
+        let (header, opened) = (entry.header.header.clone(), entry.opened);
         let (key, serial) = (header.author.key, header.serial);
         let Some(grant) = self.state().grant(&key, serial) else { return };
         let bearer = grant.grant.is_bearer();
@@ -31,13 +32,14 @@ impl Work<'_> {
         let spends = !header.amount.is_zero();
         let moves = spends || header.kind == Kind::REFUND;
         if header.kind.class() == Class::Document || !moves {
-            // Kinds that do not spend are decided on the signature alone.
+            // Kinds that do not spend are decided on the signature alone. What is decided keeps no
+            // body, so that it is read first.
+            let asked = self.asked_for(&id, &header);
             self.decide_as(id, Outcome::Settled);
-            match header.kind {
-                Kind::CLOSE => self.close_grant(&key, serial, header.spent_total),
-                Kind::GRANT_REQUEST => self.hear_request(header, &entry.body),
-                _ => {}
+            if header.kind == Kind::CLOSE {
+                self.close_grant(&key, serial, header.spent_total);
             }
+            self.out.notifications.extend(asked);
             return;
         }
         let known = matches!(header.kind, Kind::PAYMENT | Kind::REFUND);
@@ -50,7 +52,7 @@ impl Work<'_> {
         if header.spent_total > limit {
             return self.decide_as(id, Outcome::RejectedUncovered);
         }
-        if entry.opened.is_none() && !self.open_entry(id, header, &entry.body) {
+        if opened.is_none() && !self.open_entry(id) {
             return;
         }
         self.pay(id);
@@ -58,29 +60,29 @@ impl Work<'_> {
 
     /// Pays or rejects an entry whose body is open.
     pub(crate) fn pay(&mut self, id: Hash) {
-        let Some(entry) = self.state().entries.get(&id).cloned() else { return };
+        let Some(entry) = self.state().entries.get(&id) else { return };
+        let (header, opened) = (entry.header.header.clone(), entry.opened);
         if entry.refused {
             return self.decide_as(id, Outcome::RejectedRefused);
         }
         if self.payee_knew(&id) {
             return self.decide_as(id, Outcome::RejectedFrozen);
         }
-        match entry.opened {
-            Some(Opened::Refund { .. }) => self.pay_refund(id, &entry),
-            Some(Opened::Payment { .. }) => self.pay_from_reserve(id, &entry),
+        match opened {
+            Some(refund @ Opened::Refund { .. }) => self.pay_refund(id, &header, refund),
+            Some(payment) => self.pay_from_reserve(id, &header, payment),
             None => {}
         }
     }
 
     /// Pays an entry from its grant's reserve, by the loss rule where it applies.
-    pub(crate) fn pay_from_reserve(&mut self, id: Hash, entry: &EntryState) {
-        let header = &entry.header.header;
+    pub(crate) fn pay_from_reserve(&mut self, id: Hash, header: &Header, opened: Opened) {
         let (key, serial, amount) = (header.author.key, header.serial, header.amount);
         let Some(grant) = self.state().grant(&key, serial) else { return };
         let below = self.is_below(&key, serial, header.spent_total);
         let left = if below { self.reserve(&key, grant) } else { self.unpromised(&key, serial) };
         if amount <= left {
-            self.settle(id, entry);
+            self.settle(id, header, opened);
         } else if self.is_contested(&key, serial) {
             self.contest(id);
         } else {
@@ -88,9 +90,7 @@ impl Work<'_> {
         }
     }
 
-    fn settle(&mut self, id: Hash, entry: &EntryState) {
-        let Some(opened) = entry.opened else { return };
-        let header = &entry.header.header;
+    fn settle(&mut self, id: Hash, header: &Header, opened: Opened) {
         let (key, serial, amount) = (header.author.key, header.serial, header.amount);
         let state = self.state();
         let Some((author, grant)) = state.authors.get(&key).zip(state.grant(&key, serial)) else {
@@ -159,8 +159,8 @@ impl Work<'_> {
 
     /// Opens an entry with whichever key fits: the derived one, or one that a waiting receipt
     /// discloses. Returns whether it is open; otherwise it waits, or has its outcome.
-    fn open_entry(&mut self, id: Hash, header: &Header, body: &[u8]) -> bool {
-        match self.open_derived(header, body) {
+    fn open_entry(&mut self, id: Hash) -> bool {
+        match self.open_derived(&id) {
             Some(Ok(plaintext)) => {
                 let waiting = self.state().waiting_receipts.get(&id).cloned().unwrap_or_default();
                 self.record_opened(id, &plaintext);
@@ -177,7 +177,7 @@ impl Work<'_> {
         let waiting = self.state().waiting_receipts.get(&id).cloned().unwrap_or_default();
         for receipt in &waiting {
             let key = self.read_receipt_record(&receipt.record).map(|(_, key)| key);
-            let opened = key.and_then(|key| self.open_with(header, body, &key));
+            let opened = key.and_then(|key| self.open_with(&id, &key));
             if let Some(plaintext) = opened
                 && plaintext.payee() == Some(receipt.signer)
             {
@@ -202,50 +202,40 @@ impl Work<'_> {
         self.record(Change::EntryOpened { entry, opened }, Vec::new());
     }
 
-    /// What an entry says under a given key, if the key fits.
-    pub(crate) fn open_with(
-        &self,
-        header: &Header,
-        body: &[u8],
-        key: &ContentKey,
-    ) -> Option<Plaintext> {
-        open(&self.bank.network.id(), header, body, key).ok().map(|opened| opened.plaintext)
+    /// What a held entry says under a given key, if the key fits.
+    pub(crate) fn open_with(&self, id: &Hash, key: &ContentKey) -> Option<Plaintext> {
+        let entry = self.state().entries.get(id)?;
+        let opened = open(&self.bank.network.id(), &entry.header.header, &entry.body, key);
+        Some(opened.ok()?.plaintext)
     }
 
-    /// What an entry says under the key that the bank derives; none when the bank does not have
-    /// the sealing key that the grant names.
-    pub(crate) fn open_derived(
-        &mut self,
-        header: &Header,
-        body: &[u8],
-    ) -> Option<Result<Plaintext, OpenError>> {
-        let author = self.state().authors.get(&header.author.key)?.sealing;
-        let named = self.state().grant(&header.author.key, header.serial)?.grant.bank_sealing;
-        let shared = self.shared(named, author)?;
-        let network = self.bank.network.id();
-        let key = content_key(&network, &shared, &header.head());
-        Some(open(&network, header, body, &key).map(|opened| opened.plaintext))
-    }
-
-    /// What one of the bank's sealing keys shares with another key, computed once per call.
-    pub(crate) fn shared(&mut self, own: SealingKey, other: SealingKey) -> Option<Shared> {
-        if let Some(shared) = self.shared.get(&(own, other)) {
-            return Some(shared.clone());
+    /// What a held entry says under the key that the bank derives; none when the bank does not
+    /// have the sealing key that the grant names.
+    fn open_derived(&mut self, id: &Hash) -> Option<prepare::Opened> {
+        let Bank { network, state, shared, .. } = &mut *self.bank;
+        let entry = state.entries.get(id)?;
+        let header = &entry.header.header;
+        let pair = state.pair_of(header)?;
+        match self.reading.take() {
+            Some((of, reading))
+                if of == *id
+                    && reading.pair == pair
+                    && self.keys.sealing_secret(&pair.0).is_some() =>
+            {
+                Some(reading.opened)
+            }
+            _ => read(&network.id(), header, &entry.body, pair, self.keys, shared),
         }
-        let at = self.own.iter().position(|public| *public == own)?;
-        let secret = self.keys.sealing.get(at)?;
-        let shared = secret.agree(&other).ok()?;
-        self.shared.insert((own, other), shared.clone());
-        Some(shared)
     }
 
-    fn hear_request(&mut self, header: &Header, body: &[u8]) {
-        if let Some(Ok(Plaintext::GrantRequest(request))) = self.open_derived(header, body) {
-            self.notify(Notification::GrantRequested {
-                author: header.author.key,
-                serial: request.serial,
-                limit: request.limit,
-            });
+    /// What the bank's policy is told of a request for a grant.
+    fn asked_for(&mut self, id: &Hash, header: &Header) -> Option<Notification> {
+        if header.kind != Kind::GRANT_REQUEST {
+            return None;
         }
+        let opened = self.open_derived(id)?.ok()?;
+        let Plaintext::GrantRequest(request) = opened else { return None };
+        let author = header.author.key;
+        Some(Notification::GrantRequested { author, serial: request.serial, limit: request.limit })
     }
 }

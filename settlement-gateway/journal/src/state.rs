@@ -334,6 +334,24 @@ impl State {
         let own = (author.bank == self.bank).then(|| self.authors.get(&author.key)).flatten();
         own.map_or(Party::Author(*author), |own| Party::Customer(own.customer))
     }
+
+    /// What the guarantee of a customer may still cost the pool, in minor units: what was paid and is
+    /// open, and what its largest live guarantee leaves, if that were at least `at_least`.
+    pub(crate) fn exposure(
+        &self,
+        customer: &CustomerId,
+        currency: Currency,
+        at_least: Amount,
+    ) -> i128 {
+        let Some(held) = self.customers.get(customer) else { return 0 };
+        let grants = held.authors.iter().filter_map(|key| self.authors.get(key));
+        let grants = grants.filter(|author| author.currency == currency);
+        let live = grants.flat_map(|author| author.grants.values()).filter(|it| !it.ended);
+        let largest = live.map(|it| it.grant.guarantee).max().unwrap_or_default().max(at_least);
+        let paid = held.guaranteed.get(&currency).copied().unwrap_or_default();
+        let left = largest.minor().saturating_sub(paid.used.minor());
+        i128::from(paid.open.minor()) + i128::from(left)
+    }
 }
 
 impl Author {

@@ -1,8 +1,9 @@
 //! Review cases: authors that contradicted themselves, what their payees got, and closing a review.
 
-use super::entries::{outcome_name, party_name};
+use super::entries::party_name;
 use super::{App, parse, parse_author};
 use crate::problem::{Body, Problem};
+use crate::words;
 use axum::Json;
 use axum::extract::{Path, State};
 use data_encoding::HEXLOWER;
@@ -104,6 +105,6 @@ fn payee(bank: &Bank, id: &Hash, entry: &EntryState) -> Value {
         "got_minor": got,
         "provisional": provisional,
         "provisional_to": to,
-        "outcome": entry.standing.outcome().map(outcome_name),
+        "outcome": entry.standing.outcome().map(words::outcome),
     })
 }

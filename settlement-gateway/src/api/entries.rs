@@ -3,6 +3,7 @@
 use super::{App, parse};
 use crate::limits::SUBMIT_ITEMS_MAX;
 use crate::problem::Problem;
+use crate::words;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -10,12 +11,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::HEXLOWER;
 use hundi_journal::account::Party;
-use hundi_journal::input::Input;
-use hundi_journal::output::{Later, Rejected, Verdict, Wants};
+use hundi_journal::output::{Later, Verdict};
+use hundi_journal::prepare::Submission;
 use hundi_journal::state::{EntryState, Opened, Standing};
-use hundi_ledger::id::{Hash, NetworkId};
-use hundi_ledger::record::checkpoint::Outcome;
-use hundi_ledger::record::item::Item;
+use hundi_ledger::id::Hash;
 use hundi_node::container::{self, Ending};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -48,42 +47,22 @@ pub(super) async fn submit(
         let detail = format!("more than {SUBMIT_ITEMS_MAX} items: send them in parts");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let ids: Vec<Option<Hash>> =
-        contents.items.iter().map(|item| id_of(&app.network, item)).collect();
-    let outputs = app.bank.handle(vec![Input::Submit { items: contents.items }]).await?;
-    let verdicts = outputs.into_iter().flat_map(|outputs| outputs.verdicts);
+    let submission = Submission::decode(&app.network, &contents.items);
+    let ids: Vec<Option<Hash>> = submission.ids().collect();
+    let verdicts = app.bank.submit(submission).await?.verdicts;
     let lines: Vec<Line> = ids.into_iter().zip(verdicts).map(|(id, it)| line(id, it)).collect();
     Ok(Json(json!({ "items": lines })))
 }
 
-fn id_of(network: &NetworkId, item: &[u8]) -> Option<Hash> {
-    Item::decode(network, item).ok().map(|item| item.id())
-}
-
 fn line(id: Option<Hash>, verdict: Verdict) -> Line {
-    let id = id.map(|id| id.to_string());
-    let line = |verdict, reason| Line { id, verdict, outcome: None, reason, proof: None };
-    let taken = |duplicate| if duplicate { "duplicate" } else { "accepted" };
-    match verdict {
-        Verdict::Decided { outcome, duplicate, proof, .. } => {
-            let (verdict, reason) = match outcome {
-                _ if duplicate => ("duplicate", None),
-                Outcome::Settled => ("accepted", None),
-                Outcome::Contested | Outcome::Returned => ("adjusted", Some(outcome_name(outcome))),
-                _ => ("rejected", Some(outcome_name(outcome))),
-            };
-            let proof = proof.map(|proof| HEXLOWER.encode(&proof));
-            Line { outcome: Some(outcome_name(outcome)), proof, ..line(verdict, reason) }
-        }
-        Verdict::Held { wants, duplicate, .. } => line(taken(duplicate), Some(wants_name(wants))),
-        Verdict::Taken { duplicate, .. } => line(taken(duplicate), None),
-        Verdict::Later(Later::Capacity { proof }) => {
-            let proof = proof.map(|proof| HEXLOWER.encode(&proof));
-            Line { proof, ..line("retry", Some("capacity")) }
-        }
-        Verdict::Later(later) => line("retry", Some(later_name(&later))),
-        Verdict::Rejected(rejected) => line("rejected", Some(rejected_name(rejected))),
-    }
+    let (name, reason) = words::verdict(&verdict);
+    let (outcome, proof) = match verdict {
+        Verdict::Decided { outcome, proof, .. } => (Some(words::outcome(outcome)), proof),
+        Verdict::Later(Later::Capacity { proof }) => (None, proof),
+        _ => (None, None),
+    };
+    let proof = proof.map(|proof| HEXLOWER.encode(&proof));
+    Line { id: id.map(|id| id.to_string()), verdict: name, outcome, reason, proof }
 }
 
 pub(super) async fn show(State(app): App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
@@ -109,7 +88,7 @@ fn render(id: &Hash, entry: &EntryState) -> Value {
         "amount_minor": header.amount.minor(),
         "time": header.time,
         "standing": standing_name(&entry.standing),
-        "outcome": entry.standing.outcome().map(outcome_name),
+        "outcome": entry.standing.outcome().map(words::outcome),
         "payee": payee.map(|payee| payee.to_string()),
         "original": original.map(|original| original.to_string()),
         "paid_minor": entry.paid.minor(),
@@ -124,7 +103,7 @@ fn standing_name(standing: &Standing) -> &'static str {
         Standing::Unopened | Standing::Waiting { .. } => "submitted",
         Standing::Contested => "contested",
         Standing::Provisional { .. } => "provisional",
-        Standing::Decided(outcome) => outcome_name(*outcome),
+        Standing::Decided(outcome) => words::outcome(*outcome),
     }
 }
 
@@ -133,48 +112,5 @@ pub(super) fn party_name(party: &Party) -> String {
     match party {
         Party::Customer(customer) => customer.to_string(),
         Party::Author(author) => author.to_string(),
-    }
-}
-
-pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Settled => "settled",
-        Outcome::Contested => "contested",
-        Outcome::Returned => "returned",
-        Outcome::RejectedUncovered => "rejected_uncovered",
-        Outcome::RejectedLate => "rejected_late",
-        Outcome::RejectedFrozen => "rejected_frozen",
-        Outcome::RejectedUnopened => "rejected_unopened",
-        Outcome::RejectedRefund => "rejected_refund",
-        Outcome::RejectedRefused => "rejected_refused",
-        Outcome::RejectedKind => "rejected_kind",
-    }
-}
-
-fn wants_name(wants: Wants) -> &'static str {
-    match wants {
-        Wants::Disclosure => "waits_for_receipt",
-        Wants::Original => "waits_for_original",
-    }
-}
-
-fn later_name(later: &Later) -> &'static str {
-    match later {
-        Later::OtherBank => "other_bank",
-        Later::AuthorUnknown => "author_unknown",
-        Later::GrantUnknown => "grant_unknown",
-        Later::EntryUnknown => "entry_unknown",
-        Later::Capacity { .. } => "capacity",
-        Later::CertificateUnknown => "certificate_unknown",
-        Later::Stopped => "bank_stopped",
-    }
-}
-
-fn rejected_name(rejected: Rejected) -> &'static str {
-    match rejected {
-        Rejected::Malformed => "malformed",
-        Rejected::Signature => "signature",
-        Rejected::Unreadable => "unreadable",
-        Rejected::NotPayee => "not_payee",
     }
 }

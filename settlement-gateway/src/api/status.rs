@@ -2,36 +2,23 @@
 
 use super::App;
 use crate::bank_task::now;
+use crate::monitor::Glance;
 use crate::problem::{Body, Problem};
 use axum::Json;
 use axum::extract::State;
-use hundi_journal::bank::Bank;
-use hundi_journal::state::Standing;
 use hundi_ledger::id::AuthorId;
-use hundi_ledger::record::checkpoint::Outcome;
 use hundi_node::engine::Engine;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
 
-/// How many entries are how far.
-#[derive(Default)]
-struct Counts {
-    accepted: u64,
-    settled: u64,
-    rejected: u64,
-    contested: u64,
-    returned: u64,
-}
-
 pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
     let listen = app.daemon.listening().await?;
     let (status, frozen) = app.daemon.ask(|engine, _| (engine.status(), frozen(engine))).await?;
-    let (epoch, events, fault, counts) = app
-        .bank
-        .ask(|bank| (bank.epoch(), bank.events(), bank.fault().is_some(), count(bank)))
-        .await?;
+    // Asked only so that the answer is about everything that was decided before.
+    app.bank.ask(|_| ()).await?;
+    let Glance { epoch, events, stopped, counts, .. } = app.monitor.glance();
     Ok(Json(json!({
         "network": app.network.to_string(),
         "bank": app.number.0,
@@ -46,7 +33,7 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
         "frozen": texts(&frozen),
         "bank_faults": status.faults,
         "links": status.links,
-        "stopped": fault,
+        "stopped": stopped,
         "time": now(),
         "epoch": epoch,
         "events": events,
@@ -56,21 +43,6 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
         "contested": counts.contested,
         "returned": counts.returned,
     })))
-}
-
-fn count(bank: &Bank) -> Counts {
-    let mut counts = Counts::default();
-    for entry in bank.entries().values() {
-        counts.accepted += u64::from(entry.standing != Standing::HeaderOnly);
-        match entry.standing.outcome() {
-            Some(Outcome::Settled) => counts.settled += 1,
-            Some(Outcome::Contested) => counts.contested += 1,
-            Some(Outcome::Returned) => counts.returned += 1,
-            Some(_) => counts.rejected += 1,
-            None => {}
-        }
-    }
-    counts
 }
 
 fn frozen(engine: &Engine) -> Vec<AuthorId> {

@@ -21,6 +21,10 @@ impl Api {
         Self { agent: config.into(), base, token }
     }
 
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }

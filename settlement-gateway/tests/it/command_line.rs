@@ -1,5 +1,6 @@
 //! The command line: what it says and with which status it exits.
 
+use crate::client::Api;
 use hundi_gateway::journal_store::JournalStore;
 use hundi_journal::event::Change;
 use hundi_node::store::{Store, StoreOptions, Write};
@@ -50,11 +51,26 @@ pub fn init(dir: &Path) -> Value {
 /// A gateway process that is killed when the test ends, however it ends.
 pub struct Process(pub Child);
 
+/// The API of the process that runs in `dir`.
+pub fn connect(dir: &Path) -> Api {
+    let file: Value =
+        serde_json::from_slice(&std::fs::read(dir.join("api.json")).unwrap()).unwrap();
+    let token = std::fs::read_to_string(dir.join("api.token")).unwrap();
+    Api::new(format!("http://{}", file["address"].as_str().unwrap()), token)
+}
+
 impl Process {
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[], &[])
+    }
+
+    /// With more flags, and with variables of its environment.
+    pub fn start_with(dir: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         // The file of a run that was killed names a process that is gone.
         drop(std::fs::remove_file(dir.join("api.json")));
-        let mut command = command(dir, &["run", "--no-mdns", "--listen", "127.0.0.1:0"]);
+        let run = ["run", "--no-mdns", "--listen", "127.0.0.1:0"];
+        let mut command = command(dir, &[&run[..], flags].concat());
+        command.envs(variables.iter().copied());
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let mut process = Self(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(120);
@@ -68,9 +84,17 @@ impl Process {
     }
 
     /// Asks it to stop and waits for its end.
-    pub fn stop(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    pub fn stop(self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.ended()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }
 }
@@ -233,7 +257,7 @@ fn finds(dir: &Path, what: &str) {
     assert!(value["findings"].to_string().contains(what), "{value}");
 }
 
-fn free_port() -> (String, std::net::TcpListener) {
+pub fn free_port() -> (String, std::net::TcpListener) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     (listener.local_addr().unwrap().to_string(), listener)
 }
@@ -270,4 +294,35 @@ fn wrong_usage_says_what_to_do() {
     for word in ["init", "run", "account", "grant", "freeze", "case", "audit", "records"] {
         assert!(text(&help.stdout).contains(word), "{word}");
     }
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_all_at_once() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("bank");
+    init(&dir);
+    let file = parent.path().join("gateway.toml");
+    std::fs::write(&file, "tikc_s = 5\nmdns = \"maybe\"\n").unwrap();
+    let wrong = ["run", "--config", file.to_str().unwrap(), "--api", "0.0.0.0:0"];
+    let mut run = command(&dir, &wrong);
+    run.env("HUNDI_GATEWAY_RESCAN_S", "0").env("HUNDI_GATEWAY_LOG_FORMAT", "yaml");
+    let output = run.output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for line in [
+        "5 settings are wrong",
+        "tikc_s = \"5\" (",
+        "mdns = \"maybe\" (",
+        "rescan_s = \"0\" (HUNDI_GATEWAY_RESCAN_S): allowed is a whole number of seconds from 1 to",
+        "log_format = \"yaml\" (HUNDI_GATEWAY_LOG_FORMAT): allowed is text or json",
+        "api = \"0.0.0.0:0\" (--api): allowed is IP:PORT on a loopback address",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in {said}");
+    }
+    std::fs::write(&file, "mdns = \nlisten").unwrap();
+    fails(&dir, &["run", "--config", file.to_str().unwrap()], 2, "line 2");
+    fails(&dir, &["run", "--config", "/nonexistent.toml"], 2, "/nonexistent.toml");
+    let taken = free_port();
+    let run = ["run", "--no-mdns", "--monitoring", &taken.0];
+    fails(&dir, &run, 3, "choose another --monitoring");
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 /// A running gateway.
 pub struct Running {
     pub api: Api,
+    pub address: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -30,8 +31,8 @@ pub fn init(dir: &Path) -> Home {
 impl Running {
     pub async fn start(home: &Home) -> Self {
         let application = build(home).await;
-        let base = format!("http://{}", application.address());
-        let api = Api::new(base, application.token().to_owned());
+        let address = application.address().to_string();
+        let api = Api::new(format!("http://{address}"), application.token().to_owned());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async {
@@ -39,7 +40,7 @@ impl Running {
             };
             application.run(stopped).await.unwrap();
         });
-        Self { api, stop, task }
+        Self { api, address, stop, task }
     }
 
     pub async fn stop(self) {

@@ -2,9 +2,8 @@
 //! restart everything acknowledged is there, nothing is settled twice, and the audit holds.
 
 use crate::client::Api;
-use crate::command_line::{Process, init, json};
+use crate::command_line::{Process, connect, init, json};
 use crate::device::{Device, Made};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,13 +16,6 @@ const BATCHES: usize = 4;
 /// Payments that one batch carries besides what is handed in again.
 const BATCH: usize = 8;
 const EACH_MINOR: u64 = 3;
-
-fn connect(dir: &Path) -> Api {
-    let file: Value =
-        serde_json::from_slice(&std::fs::read(dir.join("api.json")).unwrap()).unwrap();
-    let token = std::fs::read_to_string(dir.join("api.token")).unwrap();
-    Api::new(format!("http://{}", file["address"].as_str().unwrap()), token)
-}
 
 /// A sequence of numbers that is the same in every run.
 struct Dice(u64);

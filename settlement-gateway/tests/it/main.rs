@@ -5,7 +5,11 @@
 mod api;
 mod client;
 mod command_line;
+mod crowd;
+mod deploy;
 mod device;
+mod drain;
 mod gateway;
 mod kill;
 mod mesh;
+mod scrape;

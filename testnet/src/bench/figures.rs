@@ -130,13 +130,13 @@ impl Figures {
 }
 
 /// Thousandths as a decimal with so many places, at most three.
-fn thousandths(value: u64, places: usize) -> String {
+pub(super) fn thousandths(value: u64, places: usize) -> String {
     let part = format!("{:03}", value % 1_000);
     format!("{}.{}", value / 1_000, &part[..places.min(3)])
 }
 
 /// Thousandths as a JSON number.
-fn decimal(value: u64) -> Value {
+pub(super) fn decimal(value: u64) -> Value {
     serde_json::from_str(&thousandths(value, 3)).unwrap_or(Value::Null)
 }
 

@@ -11,6 +11,7 @@ mod frames;
 mod kill;
 mod power_cut;
 mod seeds;
+mod settle;
 mod sim;
 mod spread;
 mod sync_peer;

@@ -2,6 +2,7 @@
 //! every step the independent auditor checks I3, I4 and I5 and a replay gives the identical bank;
 //! at the end nobody honest has lost anything (I2).
 
+use crate::tally::Beside;
 use crate::world::*;
 use hundi_journal::account::{Account, CustomerId};
 use hundi_journal::bank::Profile;
@@ -484,13 +485,17 @@ fn random_runs_keep_the_invariants_and_reach_every_case() {
     let result = runner.run(&prop::collection::vec(action, 40..140), |actions| {
         let mut reached = reached.borrow_mut();
         let mut run = Run::new();
+        let mut tally = Beside::default();
         let (early, late) = actions.split_at(actions.len() - 12);
         for action in early {
             run.act(*action, &mut reached);
             run.world.check();
+            tally.check(&run.world.events, &run.world.bank);
         }
         run.settle_down(late, &mut reached);
         run.world.check();
+        tally.check(&run.world.events, &run.world.bank);
+        tally.check_at_once(&run.world.events, &run.world.bank);
         run.nobody_honest_lost(&mut reached);
         count(&run, &mut reached);
         Ok(())

@@ -2,6 +2,7 @@
 //! a signer with a nonce of its own choice, to make second signatures.
 
 use crate::world::*;
+use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use hundi_journal::account::Account;
@@ -21,6 +22,11 @@ use sha2::{Digest, Sha512};
 
 /// A valid Ed25519 signature of `message` that differs from the deterministic one.
 pub fn with_nonce(seed: &[u8; 32], message: &[u8]) -> Signature {
+    with_torsion(seed, message, 0)
+}
+
+/// The same with a point of small order in it, which verifiers that are not careful disagree about.
+pub fn with_torsion(seed: &[u8; 32], message: &[u8], torsion: usize) -> Signature {
     let expanded = Sha512::digest(seed);
     let mut low: [u8; 32] = expanded[..32].try_into().unwrap();
     low[0] &= 248;
@@ -28,7 +34,7 @@ pub fn with_nonce(seed: &[u8; 32], message: &[u8]) -> Signature {
     let secret = Scalar::from_bytes_mod_order(low);
     let public = EdwardsPoint::mul_base(&secret).compress();
     let nonce = Scalar::from(123_456_789_u64);
-    let commitment = EdwardsPoint::mul_base(&nonce).compress();
+    let commitment = (EdwardsPoint::mul_base(&nonce) + EIGHT_TORSION[torsion]).compress();
     let mut hasher = Sha512::new();
     hasher.update(commitment.as_bytes());
     hasher.update(public.as_bytes());

@@ -6,6 +6,7 @@ use hundi_journal::bank::{Bank, HandleError, Profile};
 use hundi_journal::event::Event;
 use hundi_journal::input::{GrantTerms, Input, Keys, Operation, OperationKind};
 use hundi_journal::output::{Outputs, Verdict};
+use hundi_journal::prepare::Submission;
 use hundi_ledger::body::{Payment, Plaintext, Refund};
 use hundi_ledger::codec::{List, Text};
 use hundi_ledger::id::{
@@ -19,6 +20,7 @@ use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::{Bank as NetworkBank, Definition, Network};
 use hundi_ledger::record::receipt::{PayeeVerdict, Statement};
 use hundi_ledger::record::{Signed, VERSION, sign};
+use hundi_ledger::seal::shared::SharedSecrets;
 use hundi_ledger::seal::{self, ContentKey, SealingSecret, content_key};
 use hundi_ledger::sign::{SecretKey, Verifier};
 use hundi_ledger::trust::Trust;
@@ -254,6 +256,9 @@ pub struct World {
     pub now: u64,
     pub events: Vec<Event>,
     pub records: Vec<Item>,
+    profile: Profile,
+    /// The bank as it was before the last call.
+    earlier: Vec<u8>,
     calls: u64,
     replayed: Bank,
     auditor: Auditor,
@@ -272,6 +277,8 @@ impl World {
             now: START,
             events: Vec::new(),
             records: Vec::new(),
+            profile,
+            earlier: bank().snapshot(),
             calls: 0,
             replayed: bank(),
             auditor: Auditor::new(network().id(), BANK),
@@ -288,7 +295,11 @@ impl World {
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.calls.to_le_bytes());
         let before = self.bank.snapshot();
+        let mut forgetful = Bank::restore(network(), self.profile, &before).unwrap();
+        let afresh = self.decide_prepared(&mut forgetful, entropy, &input);
         let outputs = self.bank.handle(self.now, entropy, input, &self.keys);
+        assert_eq!(outputs, afresh, "nothing that is remembered or prepared decides");
+        assert_eq!(self.bank.snapshot(), forgetful.snapshot());
         match &outputs {
             Ok(outputs) => {
                 for record in &outputs.records {
@@ -304,8 +315,25 @@ impl World {
             }
             Err(_) => assert_eq!(self.bank.snapshot(), before, "a refusal changes nothing"),
         }
+        self.earlier = before;
         // Stored above, so that a test may drop the rest.
         outputs.map(Rc::new)
+    }
+
+    /// Has a bank decide; a submission as others have prepared it, while the call before this one
+    /// was not decided yet.
+    fn decide_prepared(
+        &self,
+        bank: &mut Bank,
+        entropy: [u8; 32],
+        input: &Input,
+    ) -> Result<Outputs, HandleError> {
+        let Input::Submit { items } = input else {
+            return bank.handle(self.now, entropy, input.clone(), &self.keys);
+        };
+        let earlier = Bank::restore(network(), self.profile, &self.earlier).unwrap();
+        let submission = prepared(&earlier, &self.keys, items, 2);
+        Ok(bank.submit(self.now, entropy, submission, &self.keys))
     }
 
     pub fn submit(&mut self, items: &[&[u8]]) -> Vec<Verdict> {
@@ -412,6 +440,17 @@ impl World {
         }
         report
     }
+}
+
+/// Items as other threads prepare them for a bank.
+pub fn prepared(bank: &Bank, keys: &Keys, items: &[Vec<u8>], threads: usize) -> Submission {
+    let mut submission = Submission::decode(&network().id(), items);
+    let submissions = &mut [&mut submission];
+    for part in bank.divide(submissions, threads) {
+        let mut shared = SharedSecrets::new(2);
+        part.prepare([3; 32], keys, &mut Verifier::default(), &mut shared).give_back(submissions);
+    }
+    submission
 }
 
 pub fn enrolment(wallet: &Wallet) -> Input {
