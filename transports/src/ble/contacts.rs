@@ -81,9 +81,9 @@ pub struct Own {
     pub id: [u8; 4],
     /// What it holds.
     pub held: [u8; 32],
-    /// Whether a payment of it has no answer yet. Answers are no part of what a fingerprint stands
-    /// for, so that it asks those who hold the same, too.
-    pub awaits: bool,
+    /// The number of its newest payment without an answer, if there is one. Answers are no part of
+    /// what a fingerprint stands for, so that it asks those who hold the same, too.
+    pub awaits: Option<u32>,
     /// Whether others can see it. Nobody else begins with one that does not advertise.
     pub seen: bool,
 }
@@ -104,7 +104,10 @@ struct Contact {
     mesh: bool,
     failures: u32,
     not_before_ms: u64,
-    /// When it may be asked for an answer although it holds the same.
+    /// The newest payment that had no answer when a link with it came up: it was asked for that one,
+    /// and for those before.
+    asked: Option<u32>,
+    /// When it may be asked for them again although it holds the same.
     ask_at_ms: u64,
     connected: bool,
 }
@@ -147,6 +150,7 @@ impl Contacts {
             mesh: false,
             failures: 0,
             not_before_ms: 0,
+            asked: None,
             ask_at_ms: 0,
             connected: false,
         })
@@ -155,6 +159,11 @@ impl Contacts {
     /// A connection with it is being made, or is there.
     pub fn connected(&mut self, now_ms: u64, address: Address) {
         self.contact(now_ms, address).connected = true;
+    }
+
+    /// A link with it is up: it hears of payments without an answer up to this number.
+    pub fn asked(&mut self, now_ms: u64, address: Address, awaits: Option<u32>) {
+        self.contact(now_ms, address).asked = awaits;
     }
 
     /// The device that advertises under this id, if it was seen.
@@ -228,7 +237,7 @@ impl Contacts {
         beacon: &Beacon,
     ) -> bool {
         let asked = self.known.get(&address).is_some_and(|contact| now_ms < contact.ask_at_ms);
-        beacon.fingerprint == fingerprint(&own.held, beacon.id) && (!own.awaits || asked)
+        beacon.fingerprint == fingerprint(&own.held, beacon.id) && (own.awaits.is_none() || asked)
     }
 
     /// The device to connect to now, the one seen last; and when the next verdict may change.
@@ -250,11 +259,6 @@ impl Contacts {
         (chosen.map(|(_, address)| address), next)
     }
 
-    /// There is something that nobody was asked for yet.
-    pub fn ask_anew(&mut self) {
-        self.known.values_mut().for_each(|contact| contact.ask_at_ms = 0);
-    }
-
     /// All connections are gone with the adapter.
     pub fn forget_connections(&mut self) {
         self.known.values_mut().for_each(|contact| contact.connected = false);
@@ -270,7 +274,7 @@ mod tests {
     const HELD: [u8; 32] = [7; 32];
 
     fn own(id: u8) -> Own {
-        Own { id: [id; 4], held: HELD, awaits: false, seen: true }
+        Own { id: [id; 4], held: HELD, awaits: None, seen: true }
     }
 
     fn at(number: u16) -> Address {
@@ -298,10 +302,11 @@ mod tests {
     #[test]
     fn who_awaits_an_answer_asks_those_who_hold_the_same_once_while_their_id_lives() {
         let mut contacts = Contacts::new(Patience::default());
-        let awaits = Own { awaits: true, ..own(1) };
+        let awaits = Own { awaits: Some(1), ..own(1) };
         contacts.see(0, at(1), &node(9, HELD));
         assert_eq!(contacts.judge(0, &awaits, at(1)), Verdict::Connect);
         contacts.connected(0, at(1));
+        contacts.asked(500, at(1), Some(1));
         contacts.finished(1_000, at(1));
         for now_ms in [61_000, 900_999] {
             contacts.see(now_ms, at(1), &node(9, HELD));
@@ -310,6 +315,19 @@ mod tests {
         contacts.see(901_000, at(1), &node(9, HELD));
         assert_eq!(contacts.judge(901_000, &own(1), at(1)), Verdict::InSync);
         assert_eq!(contacts.judge(901_000, &awaits, at(1)), Verdict::Connect);
+    }
+
+    #[test]
+    fn who_was_asked_before_a_payment_is_asked_for_that_one_too() {
+        let mut contacts = Contacts::new(Patience::default());
+        contacts.see(0, at(1), &node(9, HELD));
+        contacts.connected(0, at(1));
+        contacts.asked(500, at(1), Some(1));
+        contacts.finished(1_000, at(1));
+        contacts.see(61_000, at(1), &node(9, HELD));
+        let awaits = |newest| Own { awaits: Some(newest), ..own(1) };
+        assert_eq!(contacts.judge(61_000, &awaits(1), at(1)), Verdict::InSync);
+        assert_eq!(contacts.judge(61_000, &awaits(2), at(1)), Verdict::Connect);
     }
 
     #[test]

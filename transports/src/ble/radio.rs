@@ -104,7 +104,7 @@ impl Radio {
 
     pub(super) fn own(&self) -> Own {
         let seen = matches!(self.advertised, Some((Advertisement::Mesh(_), _)));
-        Own { id: self.id, held: self.held, awaits: self.awaits.is_some(), seen }
+        Own { id: self.id, held: self.held, awaits: self.awaits, seen }
     }
 
     /// The id that this device gives in a handshake: none (zeros) while it shows a session, or
@@ -191,12 +191,7 @@ impl Radio {
             }
             Input::ScanLost => self.scan.lost(),
             Input::Hold(held) => self.held = held,
-            Input::Await(newest) => {
-                if newest > self.awaits {
-                    self.contacts.ask_anew();
-                }
-                self.awaits = newest;
-            }
+            Input::Await(newest) => self.awaits = newest,
             Input::Invite(invited) => {
                 self.expecting_until_ms = invited.as_ref().map(|_| now_ms + self.config.expect_ms);
                 self.invited = invited;
@@ -393,6 +388,9 @@ impl Radio {
                     }
                     connection.address = address;
                     self.contacts.connected(now_ms, address);
+                }
+                if !connection.pays {
+                    self.contacts.asked(now_ms, connection.address, self.awaits);
                 }
                 connection.talked_ms = now_ms;
                 let initiator = connection.link.initiator();

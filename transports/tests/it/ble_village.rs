@@ -109,6 +109,21 @@ fn who_was_met_before_a_payment_is_asked_for_its_answer_all_the_same() {
 }
 
 #[test]
+fn a_link_that_a_payment_ends_has_not_asked_for_its_answer() {
+    let mut ether = village(&[8, 9], Air::default());
+    let seen = history(&mut ether, 0, 5_000);
+    assert_eq!((ups(&seen).len(), downs(&seen).len()), (1, 0), "they are at it");
+    ether.handle(0, Input::Await(Some(1)));
+    let (session, _) = invite();
+    ether.handle(0, Input::Pay { session, first: vec![1; 900], until_ms: 20_000 });
+    ether.handle(1, Input::Hold([8; 32]));
+    ether.advance(20_000);
+    let made = ether.connections_made;
+    let seen = history(&mut ether, 0, 120_000);
+    assert_eq!((ups(&seen).len(), ether.connections_made), (1, made + 1), "asked when it has time");
+}
+
+#[test]
 fn nodes_without_beacons_compare_after_connecting_and_go() {
     let mut ether = Ether::new(7, Air::default());
     for _ in 0..2 {
