@@ -13,9 +13,13 @@ mod status;
 
 use crate::bank_task::BankHandle;
 use crate::journal_store::JournalStore;
-use crate::limits::{JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_TIME_MAX, SUBMITS_MAX};
+use crate::limits::{
+    JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_BYTES_MIN, SUBMIT_TIME_MAX, SUBMITS_BYTES_MAX,
+    SUBMITS_ITEMS_MAX,
+};
 use crate::problem::Problem;
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -38,7 +42,10 @@ pub(crate) struct Shared {
     pub(crate) number: BankNumber,
     pub(crate) sealing: SealingKey,
     token: blake3::Hash,
+    /// Bytes of submissions that may still come.
     submits: Semaphore,
+    /// Items of submissions that may still be decoded.
+    decodes: Semaphore,
 }
 
 impl Shared {
@@ -52,8 +59,9 @@ impl Shared {
         token: &str,
     ) -> Self {
         let token = blake3::hash(token.as_bytes());
-        let submits = Semaphore::new(SUBMITS_MAX);
-        Self { bank, daemon, journal, network, number, sealing, token, submits }
+        let submits = Semaphore::new(SUBMITS_BYTES_MAX);
+        let decodes = Semaphore::new(SUBMITS_ITEMS_MAX);
+        Self { bank, daemon, journal, network, number, sealing, token, submits, decodes }
     }
 }
 
@@ -108,10 +116,12 @@ async fn authorise(State(shared): App, request: Request, next: Next) -> Response
     Problem::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
-/// Lets a bounded number of strangers hand something in at once, each for a bounded time. The
-/// place is taken before the body is read.
+/// Lets strangers hand in a bounded number of bytes at once, each for a bounded time. Room for all
+/// that it announces is taken before the body is read.
 async fn admit(State(shared): App, request: Request, next: Next) -> Response {
-    let Ok(_place) = shared.submits.try_acquire() else {
+    let announced = request.body().size_hint().upper().and_then(|bytes| bytes.try_into().ok());
+    let bytes = announced.unwrap_or(usize::MAX).clamp(SUBMIT_BYTES_MIN, SUBMIT_BYTES_MAX);
+    let Ok(_room) = shared.submits.try_acquire_many(count(bytes)) else {
         return Problem::unavailable("too many submissions at once: send yours again")
             .into_response();
     };
@@ -122,6 +132,11 @@ async fn admit(State(shared): App, request: Request, next: Next) -> Response {
             Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response()
         }
     }
+}
+
+/// A number below the bounds of this API, as a semaphore takes it.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// An id from a request's path or body.
