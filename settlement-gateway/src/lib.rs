@@ -16,3 +16,5 @@ mod limits;
 mod mesh;
 mod pipeline;
 mod problem;
+mod signer;
+mod waiting;

@@ -42,6 +42,17 @@ pub(crate) const AHEAD_ITEMS_MIN: usize = 256;
 /// prepared at most.
 pub(crate) const PARTS_WAITING_MAX: usize = 2;
 
+/// Checkpoints that are drafted at once. Signing takes the tenth of a second at most, while the disk
+/// is busy with what they tell of.
+pub(crate) const CHECKPOINTS_AT_ONCE: usize = 2048;
+
+/// For how long no request comes before what is due is signed: clients that wait for an answer come
+/// back sooner, and one checkpoint tells of all that they hand in.
+pub(crate) const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Seconds after which what is due is signed whoever comes: its payee waits for five at most.
+pub(crate) const CHECKPOINT_SECONDS_MAX: u64 = 4;
+
 /// Encoded bytes of events and records after which no further request joins a unit of work: bounds
 /// the latency that its first request sees.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;

@@ -28,10 +28,11 @@ struct Counts {
 pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
     let listen = app.daemon.listening().await?;
     let (status, frozen) = app.daemon.ask(|engine, _| (engine.status(), frozen(engine))).await?;
-    let (epoch, events, fault, counts) = app
-        .bank
-        .ask(|bank| (bank.epoch(), bank.events(), bank.fault().is_some(), count(bank)))
-        .await?;
+    let ask = |bank: &Bank| {
+        let stopped = bank.fault().is_some();
+        (bank.epoch(), bank.events(), stopped, bank.checkpoint_due(), count(bank))
+    };
+    let (epoch, events, fault, due, counts) = app.bank.ask(ask).await?;
     Ok(Json(json!({
         "network": app.network.to_string(),
         "bank": app.number.0,
@@ -50,6 +51,7 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
         "time": now(),
         "epoch": epoch,
         "events": events,
+        "checkpoint_due": due,
         "accepted": counts.accepted,
         "settled": counts.settled,
         "rejected": counts.rejected,

@@ -7,6 +7,7 @@ mod client;
 mod command_line;
 mod crowd;
 mod device;
+mod due;
 mod gateway;
 mod kill;
 mod mesh;
