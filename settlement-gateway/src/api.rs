@@ -17,10 +17,14 @@ mod status;
 use crate::bank_task::{AskBankError, BankHandle};
 use crate::gate::Gate;
 use crate::journal_store::JournalStore;
-use crate::limits::{JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_TIME_MAX, SUBMITS_MAX};
+use crate::limits::{
+    JSON_BYTES_MAX, SUBMIT_BYTES_MAX, SUBMIT_BYTES_MIN, SUBMIT_TIME_MAX, SUBMITS_BYTES_MAX,
+    SUBMITS_ITEMS_MAX,
+};
 use crate::monitor::{Monitor, Queue};
 use crate::problem::Problem;
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -46,26 +50,30 @@ pub(crate) struct Shared {
     pub(crate) access: Access,
 }
 
-/// Who comes in, and how many at once.
+/// Who comes in, and how much at once.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) gate: Gate,
     token: blake3::Hash,
+    /// Bytes of submissions that may still come.
     submits: Arc<Semaphore>,
+    /// Items of submissions that may still be decoded.
+    pub(crate) decodes: Semaphore,
 }
 
 impl Access {
     /// For whoever knows `token`.
     pub(crate) fn new(token: &str) -> Self {
-        let submits = Arc::new(Semaphore::new(SUBMITS_MAX));
-        Self { gate: Gate::new(), token: blake3::hash(token.as_bytes()), submits }
+        let submits = Arc::new(Semaphore::new(SUBMITS_BYTES_MAX));
+        let decodes = Semaphore::new(SUBMITS_ITEMS_MAX);
+        Self { gate: Gate::new(), token: blake3::hash(token.as_bytes()), submits, decodes }
     }
 
-    /// Submissions over HTTP in progress.
+    /// Bytes of submissions over HTTP in progress.
     pub(crate) fn queue(&self) -> Queue {
         let submits = Arc::clone(&self.submits);
-        let depth = Box::new(move || SUBMITS_MAX - submits.available_permits());
-        Queue { name: "submissions", capacity: SUBMITS_MAX, depth }
+        let depth = Box::new(move || SUBMITS_BYTES_MAX - submits.available_permits());
+        Queue { name: "submission_bytes", capacity: SUBMITS_BYTES_MAX, depth }
     }
 }
 
@@ -137,10 +145,12 @@ async fn authorise(State(shared): App, request: Request, next: Next) -> Response
     Problem::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
-/// Lets a bounded number of strangers hand something in at once, each for a bounded time. The
-/// place is taken before the body is read.
+/// Lets strangers hand in a bounded number of bytes at once, each for a bounded time. Room for all
+/// that it announces is taken before the body is read.
 async fn admit(State(shared): App, request: Request, next: Next) -> Response {
-    let Ok(_place) = shared.access.submits.try_acquire() else {
+    let announced = request.body().size_hint().upper().and_then(|bytes| bytes.try_into().ok());
+    let bytes = announced.unwrap_or(usize::MAX).clamp(SUBMIT_BYTES_MIN, SUBMIT_BYTES_MAX);
+    let Ok(_room) = shared.access.submits.try_acquire_many(count(bytes)) else {
         return Problem::unavailable("too many submissions at once: send yours again")
             .into_response();
     };
@@ -151,6 +161,11 @@ async fn admit(State(shared): App, request: Request, next: Next) -> Response {
             Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response()
         }
     }
+}
+
+/// A number below the bounds of this API, as a semaphore takes it.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// An id from a request's path or body.

@@ -267,6 +267,7 @@ async fn prepare(
     if !intake.look_at_everything().await {
         return Ok(());
     }
+    bank.begin_signing().await;
     for input in [Input::Tick, Input::Bulletin] {
         decided(bank.handle(vec![input]).await).map_err(BuildError::Certificate)?;
     }

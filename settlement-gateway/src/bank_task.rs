@@ -1,15 +1,21 @@
 //! The one thread that owns the bank. Requests come over a bounded channel; those that have queued
 //! up are a group. What it submits is prepared by other threads (`pipeline`) while this one decides
 //! the group before it, request after request, and makes that durable in a unit of work; only then is
-//! anything answered or published.
+//! anything answered or published. Checkpoints come later: when no request comes for a moment, or
+//! when somebody has waited for one for seconds, so that one tells of many entries.
 //!
 //! When the store fails, the bank in memory is ahead of it: the thread ends, nobody is answered,
 //! and the gateway stops. The next start replays what is durable.
 
 use crate::journal_store::{AccountRow, JournalStore, Unit};
-use crate::limits::{AHEAD_ITEMS_MIN, GROUP_BYTES_MAX, GROUP_ITEMS_MAX, REQUESTS_MAX};
+use crate::limits::{
+    AHEAD_ITEMS_MIN, CHECKPOINT_PAUSE, CHECKPOINT_SECONDS_MAX, CHECKPOINTS_AT_ONCE,
+    GROUP_BYTES_MAX, GROUP_ITEMS_MAX, REQUESTS_MAX,
+};
 use crate::monitor::{Monitor, Queue};
 use crate::pipeline::{BrokenDown, Pipeline, Preparing};
+use crate::signer::{Signer, Signing};
+use crate::waiting::{Waited, receive_within};
 use data_encoding::HEXLOWER;
 use hundi_journal::account::CustomerId;
 use hundi_journal::bank::{Bank, HandleError};
@@ -47,10 +53,10 @@ pub enum BankTaskError {
     #[error("the system gives no randomness: {0}")]
     Random(String),
     /// The system gives no thread.
-    #[error("the system gives no thread to prepare submissions on: {0}")]
+    #[error("the system gives no thread to prepare submissions or to sign on: {0}")]
     Thread(std::io::Error),
     /// A defect.
-    #[error("a thread that prepares submissions broke down")]
+    #[error("a thread that prepares submissions or signs broke down")]
     BrokenDown,
 }
 
@@ -86,6 +92,7 @@ enum Request {
         reply: oneshot::Sender<Decided>,
     },
     Ask(Question),
+    Sign,
     Stop,
 }
 
@@ -163,6 +170,14 @@ impl BankHandle {
         queue("bank", &self.requests)
     }
 
+    /// Lets checkpoints be signed from now on. Not before the bank has looked at what the mesh holds
+    /// with its signature: books that were restored from a copy would tell a second thing under a
+    /// number that is used.
+    pub async fn begin_signing(&self) {
+        // It has ended already otherwise.
+        drop(self.requests.send(Request::Sign).await);
+    }
+
     /// Has the thread end when it has worked off what is queued now.
     pub async fn stop(&self) {
         // It has ended already otherwise.
@@ -170,7 +185,8 @@ impl BankHandle {
     }
 }
 
-/// Starts the thread. Records to publish go to `publish` in batches.
+/// Starts the thread. Records to publish go to `publish` in batches. It signs no checkpoints before
+/// [`BankHandle::begin_signing`].
 pub fn start(
     bank: Bank,
     keys: Keys,
@@ -190,7 +206,8 @@ pub(crate) fn start_watched(
 ) -> (BankHandle, JoinHandle<Result<(), BankTaskError>>) {
     let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
     let handle = BankHandle { requests, network: bank.network().id() };
-    let owner = Owner { bank, keys: Arc::new(keys), journal, publish, inbox, monitor };
+    let (keys, batch) = (Arc::new(keys), Batch::default());
+    let owner = Owner { bank, keys, journal, publish, inbox, monitor, batch, signs: false };
     (handle, tokio::task::spawn_blocking(move || owner.run()))
 }
 
@@ -208,6 +225,9 @@ struct Owner {
     publish: mpsc::Sender<Vec<Vec<u8>>>,
     inbox: mpsc::Receiver<Request>,
     monitor: Arc<Monitor>,
+    batch: Batch,
+    /// Whether checkpoints may be signed.
+    signs: bool,
 }
 
 /// What the inputs of one request led to.
@@ -231,7 +251,7 @@ impl Group {
     fn submissions(&mut self) -> Vec<&mut Submission> {
         let steps = self.requests.iter_mut().flat_map(|request| match request {
             Request::Handle { steps, .. } => steps.as_mut_slice(),
-            Request::Ask(_) | Request::Stop => &mut [],
+            Request::Ask(_) | Request::Sign | Request::Stop => &mut [],
         });
         let submissions = steps.filter_map(|step| match step {
             Step::Submission(submission) => Some(submission),
@@ -251,6 +271,18 @@ struct Batch {
 }
 
 impl Batch {
+    fn is_empty(&self) -> bool {
+        self.unit.is_empty() && self.replies.is_empty() && self.questions.is_empty()
+    }
+
+    /// Takes what the bank did into the unit of work; the rest of it is the answer.
+    fn add(&mut self, outputs: &mut Outputs) {
+        let events = outputs.events.iter().map(|event| event.encode().len());
+        self.bytes += events.chain(outputs.records.iter().map(Vec::len)).sum::<usize>();
+        self.unit.events.extend(outputs.events.iter().cloned());
+        self.unit.records.append(&mut outputs.records);
+    }
+
     /// Whether another request may join: what changes nothing takes no bytes, and must not keep
     /// others waiting either.
     fn has_room(&self) -> bool {
@@ -261,16 +293,30 @@ impl Batch {
 impl Owner {
     fn run(mut self) -> Result<(), BankTaskError> {
         let pipeline = Pipeline::start(&self.keys).map_err(BankTaskError::Thread)?;
+        let signer = Signer::start(&self.keys).map_err(BankTaskError::Thread)?;
         let mut gathered = Group::default();
         let mut ahead: Option<(Group, Preparing)> = None;
         loop {
-            if ahead.is_none() && gathered.requests.is_empty() {
-                let Some(first) = self.inbox.blocking_recv() else { return Ok(()) };
-                self.gather(first, &mut gathered);
-            }
             while gathered.has_room() {
                 let Ok(next) = self.inbox.try_recv() else { break };
                 self.gather(next, &mut gathered);
+            }
+            if ahead.is_none() && gathered.requests.is_empty() {
+                if !self.batch.is_empty() {
+                    self.finish(&signer)?;
+                    continue;
+                }
+                match self.wait() {
+                    Waited::Came(first) => self.gather(first, &mut gathered),
+                    // Also when it ends: what was decided is told.
+                    _ if self.is_due() => {
+                        let signing = self.begin_signing(&signer)?;
+                        self.record(signing)?;
+                    }
+                    Waited::Nothing => {}
+                    Waited::Closed => return Ok(()),
+                }
+                continue;
             }
             // A small group waits for those whom the one before it answers: a unit of work for
             // all of them costs the disk as much as one for a few.
@@ -278,9 +324,41 @@ impl Owner {
             let next = if begin { Some(self.begin(&pipeline, &mut gathered)?) } else { None };
             if let Some((mut group, preparing)) = mem::replace(&mut ahead, next) {
                 preparing.finish(&mut group.submissions())?;
-                self.decide_all(group)?;
+                self.decide_all(group, &signer)?;
             }
         }
+    }
+
+    /// Waits for a request; only for a moment while a checkpoint is due.
+    fn wait(&mut self) -> Waited<Request> {
+        if self.is_due() {
+            return receive_within(&mut self.inbox, CHECKPOINT_PAUSE);
+        }
+        self.inbox.blocking_recv().map_or(Waited::Closed, Waited::Came)
+    }
+
+    /// Whether a checkpoint is due, and may be signed.
+    fn is_due(&self) -> bool {
+        self.signs && self.bank.checkpoint_due().is_some()
+    }
+
+    /// Whether somebody has waited for a checkpoint for as long as may be.
+    fn is_overdue(&self) -> bool {
+        let since = self.bank.checkpoint_due().filter(|_| self.signs);
+        since.is_some_and(|since| now().saturating_sub(since) >= CHECKPOINT_SECONDS_MAX)
+    }
+
+    /// Has checkpoints signed that are due.
+    fn begin_signing(&self, signer: &Signer) -> Result<Signing, BankTaskError> {
+        let drafts = self.bank.draft_checkpoints(random()?, &self.keys, CHECKPOINTS_AT_ONCE);
+        Ok(signer.begin(drafts)?)
+    }
+
+    /// Takes what was signed into the next unit of work.
+    fn record(&mut self, signing: Signing) -> Result<(), BankTaskError> {
+        let mut outputs = self.bank.record_checkpoints(now(), signing.finish()?);
+        self.batch.add(&mut outputs);
+        Ok(())
     }
 
     fn gather(&mut self, request: Request, group: &mut Group) {
@@ -289,6 +367,10 @@ impl Owner {
                 group.items += steps.iter().map(Step::items).sum::<usize>();
             }
             Request::Ask(_) => {}
+            Request::Sign => {
+                self.signs = true;
+                return;
+            }
             // What is queued is still taken; nothing more can be sent.
             Request::Stop => return self.inbox.close(),
         }
@@ -306,48 +388,43 @@ impl Owner {
         Ok((group, preparing))
     }
 
-    fn decide_all(&mut self, group: Group) -> Result<(), BankTaskError> {
-        let mut batch = Batch::default();
+    fn decide_all(&mut self, group: Group, signer: &Signer) -> Result<(), BankTaskError> {
         for request in group.requests {
-            self.take(request, &mut batch)?;
-            if !batch.has_room() {
-                self.finish(mem::take(&mut batch))?;
+            self.take(request)?;
+            if !self.batch.has_room() {
+                self.finish(signer)?;
             }
         }
-        self.finish(batch)
+        self.finish(signer)
     }
 
-    fn take(&mut self, request: Request, batch: &mut Batch) -> Result<(), BankTaskError> {
+    fn take(&mut self, request: Request) -> Result<(), BankTaskError> {
         match request {
             Request::Handle { steps, accounts, span, reply } => {
-                let answer = span.in_scope(|| self.decide(steps, batch))?;
+                let answer = span.in_scope(|| self.decide(steps))?;
                 if answer.is_ok() {
-                    batch.unit.accounts.extend(accounts);
+                    self.batch.unit.accounts.extend(accounts);
                 }
-                batch.replies.push((reply, answer));
+                self.batch.replies.push((reply, answer));
             }
-            Request::Ask(question) => batch.questions.push(question),
-            Request::Stop => {}
+            Request::Ask(question) => self.batch.questions.push(question),
+            Request::Sign | Request::Stop => {}
         }
         Ok(())
     }
 
-    fn decide(&mut self, steps: Vec<Step>, batch: &mut Batch) -> Result<Decided, BankTaskError> {
+    fn decide(&mut self, steps: Vec<Step>) -> Result<Decided, BankTaskError> {
         let mut answers = Vec::with_capacity(steps.len());
         for step in steps {
             let (now, entropy) = (now(), random()?);
             let decided = match step {
-                Step::Input(input) => self.bank.handle(now, entropy, input, &self.keys),
+                Step::Input(input) => self.bank.decide(now, entropy, input, &self.keys),
                 Step::Submission(it) => Ok(self.bank.submit(now, entropy, it, &self.keys)),
             };
             match decided {
                 Ok(mut outputs) => {
                     outputs.notifications.iter().for_each(log);
-                    let events = outputs.events.iter().map(|event| event.encode().len());
-                    batch.bytes +=
-                        events.chain(outputs.records.iter().map(Vec::len)).sum::<usize>();
-                    batch.unit.events.extend(outputs.events.iter().cloned());
-                    batch.unit.records.append(&mut outputs.records);
+                    self.batch.add(&mut outputs);
                     answers.push(outputs);
                 }
                 Err(error) => return Ok(Err(error)),
@@ -356,7 +433,13 @@ impl Owner {
         Ok(Ok(answers))
     }
 
-    fn finish(&mut self, batch: Batch) -> Result<(), BankTaskError> {
+    /// Makes the batch durable, and tells everybody.
+    fn finish(&mut self, signer: &Signer) -> Result<(), BankTaskError> {
+        let batch = mem::take(&mut self.batch);
+        // Signed while the disk is busy, and recorded before anything else is decided, so that
+        // nothing overtakes them, however many come.
+        let overdue = self.is_overdue();
+        let signing = if overdue { Some(self.begin_signing(signer)?) } else { None };
         if !batch.unit.is_empty() {
             self.monitor.commit_begins();
             self.journal.append(&batch.unit)?;
@@ -375,7 +458,7 @@ impl Owner {
             // The mesh side has ended otherwise; the next start publishes everything again.
             drop(self.publish.blocking_send(batch.unit.records));
         }
-        Ok(())
+        signing.map_or(Ok(()), |signing| self.record(signing))
     }
 }
 

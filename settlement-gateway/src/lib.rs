@@ -19,4 +19,6 @@ mod metrics;
 mod monitor;
 mod pipeline;
 mod problem;
+mod signer;
+mod waiting;
 mod words;

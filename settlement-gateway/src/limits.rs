@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-/// Items in one submission posted over HTTP: verifies in some ten milliseconds, and bounds how long
-/// whoever queues behind it waits. From the mesh come as many as the bank takes at once.
-pub(crate) const SUBMIT_ITEMS_MAX: usize = 1024;
+/// Items in one posted submission: as many as the bank takes at once.
+pub(crate) const SUBMIT_ITEMS_MAX: usize = hundi_journal::limits::ITEMS_PER_SUBMISSION_MAX;
 
-/// Bytes of one posted submission: [`SUBMIT_ITEMS_MAX`] items of four times a payment's size.
-pub(crate) const SUBMIT_BYTES_MAX: usize = 2 << 20;
+/// Bytes of one posted submission: [`SUBMIT_ITEMS_MAX`] items half as large again as a payment.
+pub(crate) const SUBMIT_BYTES_MAX: usize = 4 << 20;
 
-/// Submissions over HTTP in progress at once, waiting ones included. Nobody needs a token to post
-/// one, so this bounds what strangers can make the gateway hold: 64 MiB with the next one's body, and
-/// a kilobyte for each decoded item.
-pub(crate) const SUBMITS_MAX: usize = 32;
+/// Bytes of posted submissions in progress at once, waiting ones included. Nobody needs a token to
+/// post one, so this and [`SUBMITS_ITEMS_MAX`] bound what strangers can make the gateway hold.
+pub(crate) const SUBMITS_BYTES_MAX: usize = 64 << 20;
+
+/// What the smallest submission counts for: its connection and the buffers of that. Bounds how many
+/// are in progress at once, to 1,024.
+pub(crate) const SUBMIT_BYTES_MIN: usize = 64 << 10;
+
+/// Items of posted submissions that are decoded at once, a kilobyte each; others wait.
+pub(crate) const SUBMITS_ITEMS_MAX: usize = 64 << 10;
 
 /// How long one submission may take, from its first byte to its answer: a slow line needs seconds,
 /// and whoever holds a place without using it loses it.
@@ -37,6 +42,17 @@ pub(crate) const AHEAD_ITEMS_MIN: usize = 256;
 /// prepared at most.
 pub(crate) const PARTS_WAITING_MAX: usize = 2;
 
+/// Checkpoints that are drafted at once. Signing takes the tenth of a second at most, while the disk
+/// is busy with what they tell of.
+pub(crate) const CHECKPOINTS_AT_ONCE: usize = 2048;
+
+/// For how long no request comes before what is due is signed: clients that wait for an answer come
+/// back sooner, and one checkpoint tells of all that they hand in.
+pub(crate) const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Seconds after which what is due is signed whoever comes: its payee waits for five at most.
+pub(crate) const CHECKPOINT_SECONDS_MAX: u64 = 4;
+
 /// Encoded bytes of events and records after which no further request joins a unit of work: bounds
 /// the latency that its first request sees.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;
@@ -54,6 +70,7 @@ pub(crate) const COMMIT_STUCK: Duration = Duration::from_secs(10);
 /// Bytes of an account's name.
 pub(crate) const ACCOUNT_NAME_BYTES_MAX: usize = 256;
 
-const _: () = assert!(SUBMIT_ITEMS_MAX <= hundi_journal::limits::ITEMS_PER_SUBMISSION_MAX);
+const _: () = assert!(SUBMIT_ITEMS_MAX <= SUBMITS_ITEMS_MAX);
+const _: () = assert!(SUBMIT_BYTES_MAX <= SUBMITS_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + (1 << 20) < hundi_node::store::BATCH_BYTES_MAX);
 const _: () = assert!(hundi_journal::limits::EVENT_BYTES_MAX < hundi_node::store::VALUE_BYTES_MAX);

@@ -16,6 +16,8 @@ pub struct Identity {
 /// `GET /v1/status` of a node or gateway.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Status {
+    /// The network's id.
+    pub network: String,
     /// The digest of the core.
     pub digest: String,
     /// Where it listens for other nodes.
@@ -45,6 +47,8 @@ pub struct Intake {
     pub contested: u64,
     /// Settled, then returned because the payee had refused.
     pub returned: u64,
+    /// Since when a checkpoint is due, Unix seconds; none when the bank has told everything.
+    pub checkpoint_due: Option<u64>,
 }
 
 /// `GET /v1/balance` of a device.

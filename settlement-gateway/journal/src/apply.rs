@@ -50,6 +50,7 @@ impl State {
             posted.map_err(|error| ApplyError::Post(event.number, error))?;
         }
         self.change(network, event)?;
+        self.note_change(event);
         self.number = event.number;
         self.head = event.chain(&self.head);
         Ok(())
@@ -186,6 +187,9 @@ impl State {
                 author.checkpoint = *number;
                 author.carry_to = *carry_to;
                 remember(&mut author.checkpoints, *number, *id);
+                if let Some(since) = author.due.take() {
+                    self.due.remove(&since);
+                }
             }
             Change::BulletinSigned { epoch, id } => {
                 self.epoch = epoch.saturating_add(1);
@@ -196,7 +200,7 @@ impl State {
             }
             Change::Resumed => {
                 if let Some(fault) = self.fault.take() {
-                    self.go_on_above(network, &fault.item);
+                    self.go_on_above(network, &fault.item, event.at);
                     self.acknowledged.insert(fault.id);
                 }
             }

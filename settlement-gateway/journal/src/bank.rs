@@ -21,7 +21,7 @@ use crate::transaction::Transaction;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hundi_ledger::codec;
-use hundi_ledger::id::{AuthorId, BankNumber, Hash, PublicKey, Serial};
+use hundi_ledger::id::{AuthorId, BankNumber, Hash, NetworkId, PublicKey, Serial};
 use hundi_ledger::money::{Amount, Currency};
 use hundi_ledger::record::item::Item;
 use hundi_ledger::record::network::Network;
@@ -102,13 +102,30 @@ impl Bank {
         Self { network, profile, state, verifier, shared, trust, trusted: 0 }
     }
 
-    /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the
-    /// state accordingly and returns what to store, answer and publish; see [`Outputs`] for the
-    /// order. `entropy` is 32 fresh random bytes.
+    /// [`Bank::decide`], and [`Bank::sign_checkpoints`] in the same unit of work: for whoever has no
+    /// other thread to sign on, and no reason to sign less.
     ///
     /// # Errors
     /// When the input is refused as a whole; nothing has changed then.
     pub fn handle(
+        &mut self,
+        now: u64,
+        entropy: [u8; 32],
+        input: Input,
+        keys: &Keys,
+    ) -> Result<Outputs, HandleError> {
+        let mut outputs = self.decide(now, entropy, input, keys)?;
+        outputs.append(self.sign_checkpoints(now, entropy, keys));
+        Ok(outputs)
+    }
+
+    /// Decides what `input` means at time `now` (Unix seconds by the bank's clock), changes the
+    /// state accordingly and returns what to store, answer and publish; see [`Outputs`] for the
+    /// order. `entropy` is 32 fresh random bytes. Checkpoints become due by it and are not signed.
+    ///
+    /// # Errors
+    /// When the input is refused as a whole; nothing has changed then.
+    pub fn decide(
         &mut self,
         now: u64,
         entropy: [u8; 32],
@@ -142,7 +159,7 @@ impl Bank {
         Ok(work.finish())
     }
 
-    /// As [`Bank::handle`] with [`Input::Submit`] of the same items, with the same outputs, whatever
+    /// As [`Bank::decide`] with [`Input::Submit`] of the same items, with the same outputs, whatever
     /// of them has been prepared.
     pub fn submit(
         &mut self,
@@ -163,6 +180,20 @@ impl Bank {
     /// used any more.
     pub fn apply(&mut self, event: &Event) -> Result<(), ApplyError> {
         self.state.apply(&self.network.id(), event)
+    }
+
+    /// Makes the next event and applies it.
+    pub(crate) fn record(
+        &mut self,
+        now: u64,
+        change: Change,
+        transactions: Vec<Transaction>,
+    ) -> Event {
+        let event = Event { number: self.state.number + 1, at: now, change, transactions };
+        let applied = self.apply(&event);
+        // Whoever records has checked everything an outsider could have caused.
+        assert!(applied.is_ok(), "decided an event that does not apply: {applied:?}");
+        event
     }
 
     /// What verifies all that arrives. Banks and devices in one process may share one that remembers, by
@@ -270,14 +301,21 @@ impl Bank {
     }
 }
 
+/// Signs what was drafted by the books.
+pub(crate) fn sign_draft<T: Record>(network: &NetworkId, draft: T, key: &SecretKey) -> Signed<T> {
+    match sign(network, draft, key) {
+        Ok(signed) => signed.into_inner(),
+        // Drafts keep the rules of their records by construction.
+        Err(error) => panic!("drafted a record that breaks a rule: {error}"),
+    }
+}
+
 /// One call in progress: what it may read and what it has produced so far.
 pub(crate) struct Work<'a> {
     pub(crate) bank: &'a mut Bank,
     pub(crate) now: u64,
     pub(crate) keys: &'a Keys,
     pub(crate) out: Outputs,
-    /// Authors of whom something was decided: each gets one checkpoint.
-    pub(crate) touched: BTreeSet<PublicKey>,
     /// Accounts that were credited: what waited for a balance is tried again.
     pub(crate) credited: BTreeSet<Account>,
     /// Originals that were decided: refunds that waited for them are tried again.
@@ -295,7 +333,6 @@ impl<'a> Work<'a> {
             now,
             keys,
             out: Outputs::default(),
-            touched: BTreeSet::new(),
             credited: BTreeSet::new(),
             decided: BTreeSet::new(),
             reading: None,
@@ -306,9 +343,6 @@ impl<'a> Work<'a> {
 
     fn finish(mut self) -> Outputs {
         self.retry_waiting();
-        if self.state().fault.is_none() {
-            self.sign_checkpoints();
-        }
         self.out
     }
 
@@ -323,21 +357,13 @@ impl<'a> Work<'a> {
                 self.credited.insert(posting.account);
             }
         }
-        let number = self.state().number + 1;
-        let event = Event { number, at: self.now, change, transactions };
-        let applied = self.bank.apply(&event);
-        // Whoever records has checked everything an outsider could have caused.
-        assert!(applied.is_ok(), "decided an event that does not apply: {applied:?}");
+        let event = self.bank.record(self.now, change, transactions);
         self.out.events.push(event);
     }
 
     /// Signs a record of this bank.
     pub(crate) fn sign<T: Record>(&self, record: T, key: &SecretKey) -> Signed<T> {
-        match sign(&self.bank.network.id(), record, key) {
-            Ok(signed) => signed.into_inner(),
-            // Drafts keep the rules of their records by construction.
-            Err(error) => panic!("drafted a record that breaks a rule: {error}"),
-        }
+        sign_draft(&self.bank.network.id(), record, key)
     }
 
     pub(crate) fn publish(&mut self, item: &Item) {

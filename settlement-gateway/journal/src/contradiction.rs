@@ -77,7 +77,6 @@ impl Work<'_> {
         let bearer = author.grants.get(&claim.serial).is_some_and(|it| it.grant.is_bearer());
         let customer = author.customer;
         let bytes = proof.as_ref().map(|proof| proof.encode());
-        self.touched.insert(key);
         self.record(Change::Contradicted { author: key, proof: bytes, lowest }, Vec::new());
         if let Some(proof) = proof {
             self.publish(&Item::Proof(proof.into_inner()));

@@ -78,26 +78,26 @@ impl Work<'_> {
     }
 
     pub(crate) fn resume(&mut self) {
-        let Some(fault) = self.state().fault.clone() else { return };
-        self.record(Change::Resumed, Vec::new());
-        // The record that was met is in force in the mesh, and its author may never pay again: what the
-        // books say is told above it at once.
-        if let Ok(Item::Checkpoint(record)) = Item::decode(&self.bank.network.id(), &fault.item) {
-            self.touched.insert(record.author.key);
+        if self.state().fault.is_some() {
+            self.record(Change::Resumed, Vec::new());
         }
     }
 }
 
 impl State {
     /// Takes over from a record that these books never made what may not be signed again.
-    pub(crate) fn go_on_above(&mut self, network: &NetworkId, item: &[u8]) {
+    pub(crate) fn go_on_above(&mut self, network: &NetworkId, item: &[u8], at: u64) {
         match Item::decode(network, item) {
             Ok(Item::Checkpoint(record)) => {
-                let author = self.authors.get_mut(&record.author.key);
+                let key = record.author.key;
+                let author = self.authors.get_mut(&key);
                 if let Some(author) = author.filter(|it| it.checkpoint < record.number) {
                     author.checkpoint = record.number;
                     remember(&mut author.checkpoints, record.number, record.id());
                 }
+                // The record that was met is in force in the mesh, and its author may never pay again:
+                // what the books say has to be told above it.
+                self.note(key, true, at);
             }
             Ok(Item::Bulletin(record)) if record.epoch >= self.epoch => {
                 self.epoch = record.epoch.saturating_add(1);

@@ -131,9 +131,6 @@ impl Work<'_> {
         let change = Change::EntryReceived { header: entry.signed_header(), bytes, body };
         self.record(change, Vec::new());
         self.look_for_contradiction(key, &entry.claim());
-        if class == Class::Money {
-            self.touched.insert(key);
-        }
         self.decide(id, true);
         Answer::Entry { id, duplicate: false }
     }

@@ -102,7 +102,6 @@ impl Work<'_> {
             amount: header.amount,
             currency: author.currency,
         };
-        self.touched.insert(header.author.key);
         self.notify(notification);
     }
 
@@ -188,7 +187,6 @@ impl Work<'_> {
         let transactions = provisional.transaction(Key::Provisional(id), false);
         let change = Change::PaidProvisionally { entry: id, party, from_reserve, from_guarantee };
         self.record(change, transactions);
-        self.touched.insert(*key);
         self.mark_refunded(id);
         true
     }
@@ -322,7 +320,6 @@ impl Work<'_> {
             let change = Change::ClaimsEnded { author: key, serial, released, ended: true };
             self.record(change, transactions);
         }
-        self.touched.insert(key);
         self.record(Change::CaseClosed { author: key }, Vec::new());
         self.notify(Notification::CaseClosed { author: key });
         Ok(())

@@ -28,6 +28,16 @@ pub struct Outputs {
     pub notifications: Vec<Notification>,
 }
 
+impl Outputs {
+    /// Adds what the bank did next, for the same unit of work.
+    pub fn append(&mut self, next: Self) {
+        self.events.extend(next.events);
+        self.verdicts.extend(next.verdicts);
+        self.records.extend(next.records);
+        self.notifications.extend(next.notifications);
+    }
+}
+
 /// The bank's answer to one submitted item.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Verdict {

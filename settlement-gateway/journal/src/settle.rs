@@ -152,7 +152,6 @@ impl Work<'_> {
             amount,
             currency: author.currency,
         };
-        self.touched.insert(header.author.key);
         self.decided.insert(id);
         self.notify(notification);
     }

@@ -188,6 +188,10 @@ pub struct Author {
     pub checkpoints: BTreeMap<u32, Hash>,
     /// The last sequence that relays carry.
     pub carry_to: u32,
+    /// Number of the last event by which a checkpoint drafted before it became outdated.
+    pub changed: u64,
+    /// Number of the first event that has to be told and that no checkpoint tells of yet.
+    pub due: Option<u64>,
     /// The freeze in force.
     pub freeze: Option<FreezeState>,
     /// The first proof of a contradiction.
@@ -276,6 +280,8 @@ pub(crate) struct State {
     pub(crate) authors: BTreeMap<PublicKey, Author>,
     pub(crate) entries: BTreeMap<Hash, EntryState>,
     pub(crate) cases: BTreeMap<PublicKey, Case>,
+    /// Authors whose checkpoint is due, by the event since which it is, each with that event's time.
+    pub(crate) due: BTreeMap<u64, (PublicKey, u64)>,
     /// When which grant's claims end.
     pub(crate) deadlines: BTreeSet<(u64, PublicKey, Serial)>,
     /// When which waiting refund lapses.
@@ -307,6 +313,7 @@ impl State {
             authors: BTreeMap::new(),
             entries: BTreeMap::new(),
             cases: BTreeMap::new(),
+            due: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             refund_deadlines: BTreeSet::new(),
             refunds_waiting: BTreeMap::new(),
@@ -367,6 +374,8 @@ impl Author {
             checkpoint: 0,
             checkpoints: BTreeMap::new(),
             carry_to: 0,
+            changed: 0,
+            due: None,
             freeze: None,
             proof: None,
             unopened: 0,

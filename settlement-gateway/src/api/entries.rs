@@ -1,6 +1,6 @@
 //! Handing in items, and what became of an entry.
 
-use super::{App, parse};
+use super::{App, count, parse};
 use crate::limits::SUBMIT_ITEMS_MAX;
 use crate::problem::Problem;
 use crate::words;
@@ -47,6 +47,9 @@ pub(super) async fn submit(
         let detail = format!("more than {SUBMIT_ITEMS_MAX} items: send them in parts");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
+    // Who has the room to decode is on the way to the bank, so that nobody waits for ever.
+    let room = app.access.decodes.acquire_many(count(contents.items.len())).await;
+    let _room = room.map_err(|_| Problem::unavailable("the gateway is stopping"))?;
     let submission = Submission::decode(&app.network, &contents.items);
     let ids: Vec<Option<Hash>> = submission.ids().collect();
     let verdicts = app.bank.submit(submission).await?.verdicts;

@@ -6,6 +6,7 @@ use crate::monitor::Glance;
 use crate::problem::{Body, Problem};
 use axum::Json;
 use axum::extract::State;
+use hundi_journal::bank::Bank;
 use hundi_ledger::id::AuthorId;
 use hundi_node::engine::Engine;
 use serde::Deserialize;
@@ -16,8 +17,8 @@ use std::time::UNIX_EPOCH;
 pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
     let listen = app.daemon.listening().await?;
     let (status, frozen) = app.daemon.ask(|engine, _| (engine.status(), frozen(engine))).await?;
-    // Asked only so that the answer is about everything that was decided before.
-    app.bank.ask(|_| ()).await?;
+    // Also so that the answer is about everything that was decided before.
+    let due = app.bank.ask(Bank::checkpoint_due).await?;
     let Glance { epoch, events, stopped, counts, .. } = app.monitor.glance();
     Ok(Json(json!({
         "network": app.network.to_string(),
@@ -37,6 +38,7 @@ pub(super) async fn status(State(app): App) -> Result<Json<Value>, Problem> {
         "time": now(),
         "epoch": epoch,
         "events": events,
+        "checkpoint_due": due,
         "accepted": counts.accepted,
         "settled": counts.settled,
         "rejected": counts.rejected,

@@ -285,7 +285,7 @@ async fn refusals_say_what_to_do() {
 
             // What anybody may hand in is bounded, and says so.
             assert_eq!(stranger.write(b"a letter").unwrap().0, 400);
-            let many = vec![vec![1]; 2_000];
+            let many = vec![vec![1]; 8_193];
             let many = hundi_node::container::encode(many.iter().map(Vec::as_slice)).unwrap();
             assert_eq!(stranger.write(&many).unwrap().0, 413);
             assert_eq!(stranger.write(&many[..many.len() - 5]).unwrap().0, 400);

@@ -22,10 +22,11 @@ use tokio::task::JoinSet;
 /// Requests at once: more than wait for the bank's thread.
 const REQUESTS: usize = 600;
 const PAYERS: u8 = 5;
-/// Submissions over HTTP that are in progress at once.
-const PLACES: usize = 32;
+/// Bytes of the largest submission over HTTP, and how many of those are in progress at once.
+const LARGEST: usize = 4 << 20;
+const PLACES: usize = 16;
 
-async fn enrol(bank: &BankHandle, seed: u8, device: &Device) {
+pub async fn enrol(bank: &BankHandle, seed: u8, device: &Device) {
     let customer = CustomerId([seed; 16]);
     let (key, currency) = (device.author.key, Currency::new("INR").unwrap());
     let amount = Amount::new(10_000).unwrap();
@@ -117,6 +118,18 @@ async fn everybody_is_answered_and_everything_answered_is_in_the_books() {
     assert_eq!((audited.report.settled, audited.findings), (4 * REQUESTS as u64, vec![]));
 }
 
+/// The largest submission: an item, and nonsense.
+fn largest(item: &[u8]) -> Vec<u8> {
+    let nonsense = vec![0; 15_000];
+    let encode = |last: usize| {
+        let many = std::iter::repeat_n(&nonsense[..], 279);
+        let items = std::iter::once(item).chain(many).chain([&nonsense[..last]]);
+        container::encode(items).unwrap()
+    };
+    let last = LARGEST + 1 - encode(1).len();
+    encode(last)
+}
+
 /// A submission whose body does not come yet.
 fn begin(address: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -138,11 +151,7 @@ async fn a_full_gateway_says_so_and_loses_nothing() {
         .with(move |api| {
             let (mut asha, _) = open(api, "Asha", 51, 10_000, 5_000);
             let (binu, account) = open(api, "Binu", 52, 1_000, 500);
-            let mut body = || {
-                let item = asha.pay(&binu, 10).item;
-                container::encode([&item[..]]).unwrap()
-            };
-            let late = body();
+            let late = container::encode([&asha.pay(&binu, 10).item[..]]).unwrap();
             let mut waiting: Vec<(TcpStream, Vec<u8>)> = Vec::new();
             let problem = loop {
                 let (status, answer) = api.write(&late).unwrap();
@@ -150,7 +159,8 @@ async fn a_full_gateway_says_so_and_loses_nothing() {
                     break answer;
                 }
                 assert_eq!(status, 200, "{answer}");
-                let body = body();
+                let body = largest(&asha.pay(&binu, 10).item);
+                assert_eq!(body.len(), LARGEST);
                 waiting.push((begin(&address, &body), body));
             };
             assert!(problem["detail"].as_str().unwrap().contains("again"), "{problem}");
@@ -167,7 +177,7 @@ async fn a_full_gateway_says_so_and_loses_nothing() {
                     assert_eq!(api.write(&body).unwrap().0, 200);
                 }
             }
-            assert_eq!(answered, PLACES, "all who had a place");
+            assert_eq!(answered, PLACES, "all for whom there was room");
             let (status, answer) = api.write(&late).unwrap();
             assert_eq!(status, 200, "{answer}");
             assert_eq!(balance(api, &account), 500 + 10 * (begun + 1));

@@ -4,6 +4,8 @@
 use crate::client::Api;
 use crate::command_line::{Process, connect, init, json};
 use crate::device::{Device, Made};
+use crate::due::stored;
+use hundi_node::home::Home;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -145,4 +147,8 @@ fn killed_at_any_instant_it_loses_nothing_and_settles_nothing_twice() {
     );
     assert!(taken_unanswered > 0, "no kill fell between persist and answer");
     assert_eq!(process.stop(), Some(0));
+    let ended = stored(&Home::open(&dir).unwrap(), &payer.device);
+    let frontier = ended.newest.and_then(|checkpoint| checkpoint.frontier).unwrap();
+    assert!(!ended.due, "what the kills left untold is told");
+    assert_eq!(frontier.sequence as usize + 1, made.len());
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod deploy;
 mod device;
 mod drain;
+mod due;
 mod gateway;
 mod kill;
 mod mesh;

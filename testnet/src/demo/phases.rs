@@ -11,6 +11,10 @@ use super::script::{
 use super::world::{Place, World};
 use crate::answers::{Case, Imported, Row};
 use anyhow::{Context, Result};
+use hundi_ledger::id::NetworkId;
+use hundi_ledger::record::item::Item;
+use hundi_node::client::Client;
+use hundi_node::container;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -289,9 +293,15 @@ impl Run<'_> {
         self.facts.payments.settled = intake.settled - refunded;
         self.facts.payments.contested = intake.contested;
         let (courier, author) = (&self.world.devices[self.script.courier()], self.cheat_author());
+        let network = gateway.status()?.network.parse()?;
         self.expect.wait("the courier has the bank's word on everything", &true, || {
+            // Asked first: what it has told by then is among its records.
+            let told = gateway.intake()?.checkpoint_due.is_none();
+            let signed = checkpoints(gateway.client(), "/v1/records", &network)?;
+            let held = checkpoints(courier.client()?, "/v1/export", &network)?;
             let (bank, own) = (gateway.status()?, courier.status()?);
-            Ok(bank.digest == own.digest && own.entries == 0 && bank.proofs.contains(&author))
+            let same = bank.digest == own.digest && signed.is_subset(&held);
+            Ok(told && same && own.entries == 0 && bank.proofs.contains(&author))
         })?;
         let case: Case = gateway.client().get(&format!("/v1/cases/{author}"))?;
         self.loss_rule(&case)
@@ -386,6 +396,13 @@ fn note_market(facts: &mut Facts, expect: &mut Expectations, outcome: Outcome) {
     facts.answered.extend(outcome.answered);
     facts.spread.extend(outcome.spread);
     expect.extend(outcome.expectations);
+}
+
+/// The checkpoints in a file of items that a program gives.
+fn checkpoints(client: &Client, path: &str, network: &NetworkId) -> Result<BTreeSet<Vec<u8>>> {
+    let file = container::decode(&client.read(path)?)?;
+    let is_one = |item: &Vec<u8>| matches!(Item::decode(network, item), Ok(Item::Checkpoint(_)));
+    Ok(file.items.into_iter().filter(is_one).collect())
 }
 
 /// Rows that are neither settled nor refused nor contested.

@@ -4,6 +4,7 @@
 
 mod adversary;
 mod books;
+mod due;
 mod intake;
 mod laws;
 mod loss;

@@ -82,7 +82,7 @@ fn whoever_prepares_the_answers_are_the_same() {
     let alone = {
         let mut bank = copy(&world);
         let input = Input::Submit { items: items.clone() };
-        let outputs = bank.handle(world.now, ENTROPY, input, &world.keys).unwrap();
+        let outputs = bank.decide(world.now, ENTROPY, input, &world.keys).unwrap();
         (outputs, bank.snapshot())
     };
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();

@@ -150,7 +150,7 @@ fn bulletins_keep_to_the_step_and_cover_the_freezes_before_them() {
 }
 
 /// A checkpoint with the bank's true signature that its books never made.
-fn rogue(world: &World, wallet: &Wallet, number: u32) -> Vec<u8> {
+pub fn rogue(world: &World, wallet: &Wallet, number: u32) -> Vec<u8> {
     let mut checkpoint = world.checkpoint(wallet).unwrap();
     checkpoint.number = number;
     checkpoint.salt = [9; 16];

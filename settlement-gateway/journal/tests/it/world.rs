@@ -312,6 +312,7 @@ impl World {
                     self.auditor.feed(&stored);
                 }
                 self.events.extend(outputs.events.iter().cloned());
+                assert_eq!(self.bank.checkpoint_due(), None, "what is due was signed at once");
             }
             Err(_) => assert_eq!(self.bank.snapshot(), before, "a refusal changes nothing"),
         }
@@ -333,7 +334,9 @@ impl World {
         };
         let earlier = Bank::restore(network(), self.profile, &self.earlier).unwrap();
         let submission = prepared(&earlier, &self.keys, items, 2);
-        Ok(bank.submit(self.now, entropy, submission, &self.keys))
+        let mut outputs = bank.submit(self.now, entropy, submission, &self.keys);
+        outputs.append(bank.sign_checkpoints(self.now, entropy, &self.keys));
+        Ok(outputs)
     }
 
     pub fn submit(&mut self, items: &[&[u8]]) -> Vec<Verdict> {

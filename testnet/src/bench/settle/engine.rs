@@ -13,7 +13,7 @@ use hundi_ledger::id::Hash;
 use peak_alloc::PeakAlloc;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 
 /// Batches of records that wait for whoever publishes them, as in a gateway.
 const PUBLISH_QUEUE: usize = 64;
+
+/// Until the next look whether everything is told: longer than the bank waits for the next request.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An engine that runs.
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl Engine {
             let _inside = runtime.enter();
             bank_task::start(bank, keys(), Arc::new(journal), publish)
         };
+        runtime.block_on(bank.begin_signing());
         Ok(Self { runtime, bank, task, dir, bytes_before })
     }
 
@@ -87,6 +91,7 @@ impl Engine {
     pub(super) fn end(self, world: &World) -> Result<Ended> {
         let Self { runtime, bank, task, dir, .. } = self;
         let held: Result<(u64, Hash)> = runtime.block_on(async {
+            told(&bank).await?;
             let held = bank.ask(|bank| (bank.events(), bank.journal_head())).await?;
             bank.stop().await;
             task.await??;
@@ -114,6 +119,17 @@ impl Engine {
             findings: audited.findings,
         })
     }
+}
+
+/// Waits until checkpoints tell of everything that was answered.
+///
+/// # Errors
+/// When the engine stops.
+pub(super) async fn told(bank: &BankHandle) -> Result<()> {
+    while bank.ask(|bank| bank.checkpoint_due().is_some()).await? {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 fn journal_dir(dir: &TempDir) -> PathBuf {

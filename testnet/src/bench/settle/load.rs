@@ -1,7 +1,7 @@
 //! Load on an engine: clients that hand in a batch, wait until it is durable and answered, and hand
 //! in the next; or submissions that come when they come, whether the last one is answered or not.
 
-use super::engine::Engine;
+use super::engine::{Engine, told};
 use crate::bench::bound::{LOG2_BITS, log2};
 use crate::bench::measure::{Spread, process_ns};
 use crate::process::check_interrupted;
@@ -36,7 +36,7 @@ pub struct Row {
     pub payments: u64,
     /// Those among them that were not answered as newly settled.
     pub not_settled: u64,
-    /// From the first submission to the last answer, nanoseconds.
+    /// From the first submission until everything is answered and checkpoints tell of it, nanoseconds.
     pub wall_ns: u64,
     /// Processor time of the whole program meanwhile.
     pub cpu_ns: u64,
@@ -140,6 +140,7 @@ pub(super) fn closed(
         tasks.spawn_on(client, engine.runtime.handle());
     }
     let answers = engine.runtime.block_on(all_of(tasks))?;
+    engine.runtime.block_on(told(&engine.bank))?;
     Ok(answers.row(batch, Some(clients), &meter, engine))
 }
 
@@ -189,6 +190,7 @@ pub(super) fn open(
             kept_up = tasks.len() < UNANSWERED_MAX;
         }
         answers.add(all_of(tasks).await?);
+        told(&engine.bank).await?;
         anyhow::Ok(answers)
     })?;
     Ok(Offered { per_s, kept_up, row: answers.row(batch, None, &meter, engine) })

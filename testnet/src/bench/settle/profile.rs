@@ -10,6 +10,7 @@ use hundi_gateway::journal_store::{JournalStore, Unit};
 use hundi_journal::bank::Bank;
 use hundi_journal::input::Input;
 use hundi_journal::limits::SHARED_SECRETS_MAX;
+use hundi_journal::output::Outputs;
 use hundi_ledger::id::PublicKey;
 use hundi_ledger::record::entry::Entry;
 use hundi_ledger::record::item::Item;
@@ -31,7 +32,7 @@ pub struct Stages {
     pub agree: u64,
     /// Opening bodies.
     pub open: u64,
-    /// Signing checkpoints, one for each author of the batch.
+    /// Drafting, signing and recording checkpoints, once for each author after all batches.
     pub sign: u64,
     /// The rest of deciding: rules, books, the journal's chain.
     pub decide: u64,
@@ -86,25 +87,26 @@ pub(super) fn profile(world: &World, dir: &Path, batch: usize, batches: usize) -
     let dir = tempfile::tempdir_in(dir).context("cannot make a directory for the store")?;
     let (mut bank, journal) = world.start(&dir.path().join("journal"))?;
     let mut profile = Profile { batch, payments: 0, checkpoints: 0, stages: Stages::default() };
-    let mut shared = SharedSecrets::new(SHARED_SECRETS_MAX);
+    let (mut shared, keys) = (SharedSecrets::new(SHARED_SECRETS_MAX), keys());
     for items in world.items.chunks_exact(batch).take(batches) {
         check_interrupted()?;
         let parts = parts(world, &bank, &mut shared, items)?;
-        let handled = handle(&mut bank, &journal, items)?;
+        let input = Input::Submit { items: items.to_vec() };
+        let (decide, outputs) = timed(|| bank.decide(now(), [5; 32], input, &keys));
         let stages = &mut profile.stages;
-        let known = parts.decode + parts.verify + parts.agree + parts.open + parts.sign;
+        append(&journal, outputs?, stages)?;
+        let known = parts.decode + parts.verify + parts.agree + parts.open;
         stages.decode += parts.decode;
         stages.verify += parts.verify;
         stages.agree += parts.agree;
         stages.open += parts.open;
-        stages.sign += parts.sign;
-        stages.decide += handled.decide.saturating_sub(known);
-        stages.encode += handled.encode;
-        stages.store += handled.store;
-        stages.wait += handled.wait;
+        stages.decide += decide.saturating_sub(known);
         profile.payments += batch as u64;
-        profile.checkpoints += handled.checkpoints;
     }
+    let (sign, outputs) = timed(|| bank.sign_checkpoints(now(), [5; 32], &keys));
+    profile.stages.sign = sign;
+    profile.checkpoints = outputs.records.len() as u64;
+    append(&journal, outputs, &mut profile.stages)?;
     Ok(profile)
 }
 
@@ -114,7 +116,6 @@ struct Parts {
     verify: u64,
     agree: u64,
     open: u64,
-    sign: u64,
 }
 
 /// `known` remembers what the bank remembers, so that both agree with the same authors.
@@ -166,30 +167,11 @@ fn parts(
     if !opened {
         bail!("a payment does not open");
     }
-    let settle = keys().settle;
-    let ids: Vec<_> = verified.iter().take(shared.len()).map(|entry| entry.id()).collect();
-    let (sign, ()) = timed(|| {
-        for id in &ids {
-            std::hint::black_box(settle.sign(id));
-        }
-    });
-    Ok(Parts { decode, verify, agree, open, sign })
+    Ok(Parts { decode, verify, agree, open })
 }
 
-/// What the bank's thread does with one submission.
-struct Handled {
-    decide: u64,
-    encode: u64,
-    store: u64,
-    wait: u64,
-    checkpoints: u64,
-}
-
-fn handle(bank: &mut Bank, journal: &JournalStore, items: &[Vec<u8>]) -> Result<Handled> {
-    let (input, keys) = (Input::Submit { items: items.to_vec() }, keys());
-    let (decide, outputs) = timed(|| bank.handle(now(), [5; 32], input, &keys));
-    let outputs = outputs?;
-    let checkpoints = outputs.records.len() as u64;
+/// Makes durable what the bank did, as its thread does.
+fn append(journal: &JournalStore, outputs: Outputs, stages: &mut Stages) -> Result<()> {
     let (encode, unit) = timed(|| {
         let bytes: usize = outputs.events.iter().map(|event| event.encode().len()).sum();
         std::hint::black_box(bytes);
@@ -199,7 +181,10 @@ fn handle(bank: &mut Bank, journal: &JournalStore, items: &[Vec<u8>]) -> Result<
     let (store, appended) = timed(|| journal.append(&unit));
     appended?;
     let wall = u64::try_from(from.elapsed().as_nanos())?;
-    Ok(Handled { decide, encode, store, wait: wall.saturating_sub(store), checkpoints })
+    stages.encode += encode;
+    stages.store += store;
+    stages.wait += wall.saturating_sub(store);
+    Ok(())
 }
 
 /// The processor time of some work on this thread, nanoseconds, and what it came to.
