@@ -1,9 +1,12 @@
-//! The PostgreSQL server to throw away. These need PostgreSQL; the test command leaves this module
-//! out where there is none.
+//! The PostgreSQL server to throw away, and the bench's baseline on it. These need PostgreSQL; the
+//! test command leaves this module out where there is none.
 
 use hundi_testnet::postgres::Server;
-use std::os::unix::fs::MetadataExt;
+use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -55,4 +58,36 @@ fn what_was_committed_is_there_after_a_kill_and_nothing_else() {
         });
         server.start_again().unwrap();
     }
+}
+
+#[test]
+fn the_baseline_of_the_bench_has_its_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    // The server is another user's.
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hundi-testnet"));
+    command.args(["bench", "settle", "--json", "--quick", "--only", "postgres", "--dir"]);
+    let output = command.arg(dir.path()).output().unwrap();
+    let progress = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).expect(&progress);
+    assert_eq!((output.status.code(), &report["ok"]), (Some(0), &true.into()), "{report}");
+    let postgres = &report["postgres"];
+    assert_eq!(postgres["findings"], Value::Array(Vec::new()));
+    assert_eq!(postgres["handwritten_payments"], report["entries"]);
+    let number = |of: &Value| of.as_u64().unwrap();
+    let mut fastest = 0;
+    let tried = postgres["handwritten"].as_array().unwrap();
+    for (connections, tried) in [1, 2, 4].iter().zip(tried) {
+        assert_eq!(tried["connections"], *connections);
+        let mut runs: Vec<u64> =
+            tried["runs_per_s"].as_array().unwrap().iter().map(number).collect();
+        runs.sort_unstable();
+        assert_eq!((runs.len(), runs[1]), (3, number(&tried["per_s"])), "{tried}");
+        assert!(runs[0] > 0);
+        fastest = fastest.max(runs[1]);
+    }
+    assert_eq!((tried.len(), number(&postgres["handwritten_per_s"])), (3, fastest));
+    // Nothing of it is left, and nothing else was measured.
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert!(report.get("ceiling").is_none() && report.get("embedded").is_none());
 }
