@@ -4,11 +4,12 @@
 #
 # Needs Rust (through rustup, or a Rust that has the parts listed below) and a C compiler. Where it
 # is root and may mount and make network namespaces, it also cuts the power under a file system of
-# its own and lets nodes find each other with mDNS; where it may not, or where there is no
-# dbus-daemon for the tests of the Bluetooth driver and it may not install one, it leaves those tests
-# out and says so in its last line. With --strict it fails instead. The last stage has devices pay
-# each other by Bluetooth in an emulated machine, which it builds of Debian's packages; where that
-# cannot be had it fails and says what is missing.
+# its own and lets nodes find each other with mDNS; where it may not, it leaves those tests out and
+# says so in its last line. So it does with the tests of the Bluetooth driver where there is no
+# dbus-daemon, and with those on PostgreSQL where there is no server, if it may not install them.
+# With --strict it fails instead. The last stage has devices pay each other by Bluetooth in an
+# emulated machine, which it builds of Debian's packages; where that cannot be had it fails and says
+# what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -77,9 +78,28 @@ system_parts() {
     command -v cc >/dev/null || missing+=(build-essential)
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     command -v strip >/dev/null || missing+=(binutils)
+    has_postgres || missing+=(postgresql-common)
     [ ${#missing[@]} = 0 ] && return 0
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    apt-get update -q && apt_install "${missing[@]}" || return 1
+    has_postgres || {
+        # The tests make clusters of their own: the package is to make none and start nothing.
+        echo "create_main_cluster = false" >>/etc/postgresql-common/createcluster.conf
+        apt_install postgresql
+    }
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# Whether there is a PostgreSQL server, where testnet/src/postgres.rs looks for one.
+has_postgres() {
+    local bin dirs=("$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin)
+    [ -z "${HUNDI_POSTGRES_BIN:-}" ] || dirs=("$HUNDI_POSTGRES_BIN")
+    for bin in "${dirs[@]}"; do
+        [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && return 0
+    done
+    return 1
 }
 
 # cargo-deny, unoptimised: it compiles in a third of the time and runs for seconds.
@@ -140,6 +160,14 @@ probe_machine() {
         }
         left_out+=(--skip stand_in::)
         echo "leaving out tests of the Bluetooth driver: they need dbus-daemon"
+    fi
+    if ! has_postgres; then
+        [ $strict = no ] || {
+            echo "no PostgreSQL server here (package postgresql)" >&2
+            return 1
+        }
+        left_out+=(--skip postgres::)
+        echo "leaving out the tests on PostgreSQL: they need a server"
     fi
 }
 

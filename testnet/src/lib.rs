@@ -4,7 +4,7 @@
 //! [`power_cut`] their stores, on a [`disk`] of their own, with payments that a [`phone`] signs;
 //! [`sim`] lives through thousands of worse mornings in one thread and judges every step;
 //! [`ble`] has devices pay each other by Bluetooth, in a machine of its own; [`mod@bench`] measures what a
-//! sync session costs beside its peers; [`process`] starts, stops and kills the real binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
+//! sync session costs beside its peers; [`postgres`] is a database server to throw away; [`process`] starts, stops and kills the real binaries that [`paths`] finds, and [`answers`] is what they say. [`sync_peer`] is the other way
 //! round: our side of a session, for somebody else to judge or to be judged by. Nothing here decides what is
 //! right about money: it compares what the programs say with what a script says must come out.
 
@@ -18,6 +18,7 @@ pub mod demo;
 pub mod disk;
 pub mod paths;
 pub mod phone;
+pub mod postgres;
 pub mod power_cut;
 pub mod process;
 pub mod sim;

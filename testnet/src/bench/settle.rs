@@ -1,22 +1,26 @@
 //! How fast a bank settles, beside what its machine can do at most: signatures verified in a second
 //! and durable writes in a second. Signed and sealed payments of many authors are handed to the
 //! engine that a gateway runs, and count when their answer is there, which is after they are
-//! durable. Afterwards the store is opened again and the books are audited.
+//! durable. Afterwards the store is opened again and the books are audited. Beside it stands what
+//! statements written by hand do with the same payments in PostgreSQL.
 
 mod ceiling;
 mod engine;
 mod load;
+mod postgres;
 mod profile;
 mod report;
 mod world;
 
 pub use ceiling::Ceiling;
 pub use load::{Offered, Row};
+pub use postgres::{Handwritten, Tried};
 pub use profile::Profile;
 pub use report::Report;
 
 use super::{BenchError, OutputArgs};
 use crate::demo::Progress;
+use crate::postgres::Server;
 use anyhow::Context;
 use ceiling::Round;
 use clap::{Args, ValueEnum};
@@ -53,6 +57,8 @@ const GROWTH_BATCH: usize = 1_024;
 const GROWTH_CLIENTS: usize = 2;
 /// Parts into which the growth is divided: the last is beyond nine times the first.
 const GROWTH_PARTS: usize = 10;
+/// Payments of a batch of statements written by hand; and where everything is small.
+const HANDWRITTEN_BATCH: (usize, usize) = (1_000, 100);
 /// Batches that are profiled: payments of each, and how many.
 const PROFILES: [(usize, usize); 2] = [(64, 64), (4_096, 4)];
 /// The same where everything is small.
@@ -70,6 +76,8 @@ pub enum Case {
     Latency,
     /// The same load while the books grow tenfold.
     Growth,
+    /// The same payments by statements written by hand, in PostgreSQL, over 1, 2 and 4 connections.
+    Postgres,
     /// Where the time of a payment goes.
     Profile,
 }
@@ -94,6 +102,7 @@ pub struct SettleArgs {
     #[arg(long, value_name = "CASES", value_delimiter = ',', value_enum)]
     pub only: Vec<Case>,
     /// A directory on the disk that the stores are to be on; the one for temporary files otherwise.
+    /// As root, a PostgreSQL server that is another user's has to reach it.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Where the results go.
@@ -117,6 +126,9 @@ pub fn run(args: &SettleArgs) -> Result<Report, BenchError> {
     let (authors, entries) = if args.quick { QUICK } else { (AUTHORS, ENTRIES) };
     let (authors, entries) = (args.authors.unwrap_or(authors), args.entries.unwrap_or(entries));
     let dir = directory(args.dir.as_deref())?;
+    // Before anything that takes long: the machine may lack it.
+    let server = args.runs(Case::Postgres).then(|| Server::start(args.dir.as_deref()));
+    let server = server.transpose().context("the case `postgres` (--only names others)")?;
     progress.say(&format!("enrolling {authors} authors and signing {entries} payments"));
     let world = World::new(dir.path(), args.seed, authors as usize, entries as usize)?;
     let mut run = Run {
@@ -127,6 +139,9 @@ pub fn run(args: &SettleArgs) -> Result<Report, BenchError> {
         rounds: Vec::new(),
         report: Report::new(args.seed, authors, entries),
     };
+    if let Some(server) = server {
+        run.postgres(server)?;
+    }
     run.ceiling()?;
     if args.runs(Case::Batches) {
         run.batches()?;
@@ -173,6 +188,16 @@ impl Run<'_> {
         if self.args.runs(Case::Ceiling) {
             self.rounds.push(Round::measure(self.world, self.dir)?);
         }
+        Ok(())
+    }
+
+    /// The baseline, on a server that has the machine for itself and is gone afterwards.
+    fn postgres(&mut self, server: Server) -> anyhow::Result<()> {
+        let (batch, quick) = HANDWRITTEN_BATCH;
+        let batch = if self.args.quick { quick } else { batch };
+        let say = |line: &str| self.progress.say(line);
+        let done = postgres::measure(&server, self.world, batch, say)?;
+        self.report.handwritten = Some(done);
         Ok(())
     }
 

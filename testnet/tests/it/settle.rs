@@ -32,6 +32,8 @@ fn a_small_bank_is_measured_beside_its_ceiling() {
     let (plot, page) = (dir.path().join("settle.svg"), dir.path().join("settle.md"));
     let mut command = Command::new(PROGRAM);
     command.args(["bench", "settle", "--json", "--quick", "--dir"]).arg(dir.path());
+    // What needs a database server is in `postgres`.
+    command.args(["--only", "ceiling,batches,latency,growth,profile"]);
     command.arg("--plot").arg(&plot).arg("--markdown").arg(&page);
     let output = command.output().unwrap();
     let progress = String::from_utf8_lossy(&output.stderr);
@@ -105,4 +107,15 @@ fn what_is_left_out_has_no_figure() {
     for part in ["embedded", "growth", "growth_ratio", "profile", "audit_ok"] {
         assert!(report.get(part).is_none(), "{part}");
     }
+}
+
+#[test]
+fn a_machine_without_postgres_is_told_so_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["bench", "settle", "--json", "--only", "postgres"]);
+    let output = command.env("HUNDI_POSTGRES_BIN", dir.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(output.stdout.is_empty() && said.contains("`postgresql`"), "{said}");
 }

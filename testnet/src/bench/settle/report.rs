@@ -5,6 +5,7 @@
 use super::ceiling::Ceiling;
 use super::engine::Ended;
 use super::load::{Offered, Row};
+use super::postgres::Handwritten;
 use super::profile::Profile;
 use crate::bench::Outcome;
 use crate::bench::drawing::{self, Panel, Scale};
@@ -24,7 +25,7 @@ const GROWTH_MIN: u64 = 900;
 const GROWTH_MEMORY_MAX: u64 = 1_100;
 /// What the issue of this bench names and nothing measures yet; no figure stands for it.
 const MISSING: &str = "Not measured yet: postings without signatures and the account that receives all of them, the \
-     PostgreSQL engine, and growth beyond the payments above, to ten million.";
+     engine on PostgreSQL, and growth beyond the payments above, to ten million.";
 /// A colour for every panel.
 const COLOURS: [&str; 4] = ["#0b6e4f", "#c8553d", "#588bae", "#d9a441"];
 
@@ -48,6 +49,8 @@ pub struct Report {
     pub(super) reopened: Option<Ended>,
     /// Where the time goes.
     pub(super) profiles: Vec<Profile>,
+    /// What statements written by hand do.
+    pub(super) handwritten: Option<Handwritten>,
     audits: u64,
     findings: Vec<String>,
     expectations: Vec<Expectation>,
@@ -67,6 +70,7 @@ impl Report {
             growth: Vec::new(),
             reopened: None,
             profiles: Vec::new(),
+            handwritten: None,
             audits: 0,
             findings: Vec::new(),
             expectations: Vec::new(),
@@ -115,6 +119,10 @@ impl Report {
             all.push(Expectation::at_most(name, refused, 0));
             let name = format!("findings of {} audits of the books", self.audits);
             all.push(Expectation::at_most(name, self.findings.len() as u64, 0));
+        }
+        if let Some(handwritten) = &self.handwritten {
+            let name = "findings in the books of hand-written SQL".to_owned();
+            all.push(Expectation::at_most(name, handwritten.findings.len() as u64, 0));
         }
         self.expectations = all;
     }
@@ -232,6 +240,9 @@ impl Outcome for Report {
         }
         if !self.profiles.is_empty() {
             report["profile"] = self.profiles.iter().map(profile_json).collect();
+        }
+        if let Some(handwritten) = &self.handwritten {
+            report["postgres"] = handwritten.to_json();
         }
         if self.audits > 0 {
             report["audit_ok"] = json!(self.findings.is_empty());
@@ -361,6 +372,9 @@ impl fmt::Display for Report {
         }
         for profile in &self.profiles {
             write_profile(out, profile)?;
+        }
+        if let Some(handwritten) = &self.handwritten {
+            write!(out, "\n{handwritten}")?;
         }
         for finding in &self.findings {
             writeln!(out, "FOUND: {finding}")?;

@@ -31,7 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// When the network starts, Unix seconds.
 const START: u32 = 1_700_000_000;
 /// What every author may promise, minor units: more than it ever does.
-const LIMIT_MINOR: u64 = 1_000_000_000_000;
+pub(super) const LIMIT_MINOR: u64 = 1_000_000_000_000;
 /// The largest payment, minor units.
 const PAYMENT_MINOR_MAX: u64 = 10_000;
 /// Authors that are enrolled in one unit of work.
@@ -52,13 +52,21 @@ pub struct World {
     pub items: Arc<Vec<Vec<u8>>>,
     /// What verifies each of them.
     pub claims: Vec<Claim>,
+    /// What each of them says.
+    pub(super) plan: Vec<Planned>,
+    /// The keys of those who pay and are paid.
+    pub(super) authors: Vec<PublicKey>,
 }
 
-/// One payment that somebody will sign.
-struct Planned {
-    payer: usize,
-    payee: usize,
-    minor: u64,
+/// One payment that somebody signs; people by their number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planned {
+    /// Who pays.
+    pub(super) payer: usize,
+    /// Who is paid.
+    pub(super) payee: usize,
+    /// How much.
+    pub(super) minor: u64,
 }
 
 /// A payment that somebody has signed, with its place in the plan.
@@ -78,8 +86,9 @@ impl World {
         let books = dir.join("enrolled");
         let bank = enrol(&network, &books, &phones)?;
         let plan = plan(seed, authors, payments);
+        let authors = phones.iter().map(|phone| phone.author.key).collect();
         let (items, claims) = sign_all(&network, phones, &plan)?;
-        Ok(Self { network, bank, books, items: Arc::new(items), claims })
+        Ok(Self { network, bank, books, items: Arc::new(items), claims, plan, authors })
     }
 
     /// The network.
