@@ -106,7 +106,7 @@ fn a_scrape_counts_exactly_and_tells_nothing_about_anybody() {
         (r#"entries{standing="waiting"}"#, "0"),
         (r#"oldest_unsettled_seconds{standing="waiting"}"#, "0"),
         (r#"queue_capacity{queue="bank"}"#, "256"),
-        (r#"queue_depth{queue="submissions"}"#, "0"),
+        (r#"queue_depth{queue="submission_bytes"}"#, "0"),
         (r#"queue_depth{queue="publish"}"#, "0"),
         (r#"guarantee_pool_minor{currency="INR"}"#, "7000000"),
         (r#"guarantee_exposure_minor{currency="INR"}"#, "50007"),
