@@ -189,7 +189,10 @@ impl Owner {
         let now_ms = self.now_ms();
         let input = match command {
             Command::Hold(held) => Input::Hold(held),
-            Command::Await(newest) => Input::Await(newest),
+            Command::Await(newest) => {
+                tracing::debug!(newest, "the newest payment without an answer");
+                Input::Await(newest)
+            }
             Command::Invite(invited) => Input::Invite(invited),
             Command::Pay { session, first, within_ms } => {
                 Input::Pay { session, first, until_ms: now_ms.saturating_add(within_ms) }
@@ -237,8 +240,10 @@ impl Owner {
                 }
             }
             Note::Sighted { address, sighting } => {
-                self.inputs
-                    .push_back(Input::Sighted { address: address::to_radio(address), sighting });
+                let seen = address::to_radio(address);
+                let verdict = self.radio.judge(self.now_ms(), seen);
+                tracing::trace!(%address, ?verdict, "seen again");
+                self.inputs.push_back(Input::Sighted { address: seen, sighting });
             }
             Note::ScanLost => self.inputs.push_back(Input::ScanLost),
             Note::Wrote { address, mtu, bytes } => self.wrote(address, mtu, bytes),

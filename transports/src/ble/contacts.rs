@@ -236,7 +236,10 @@ impl Contacts {
         address: Address,
         beacon: &Beacon,
     ) -> bool {
-        let asked = self.known.get(&address).is_some_and(|contact| now_ms < contact.ask_at_ms);
+        let asked = self
+            .known
+            .get(&address)
+            .is_some_and(|contact| contact.asked >= own.awaits && now_ms < contact.ask_at_ms);
         beacon.fingerprint == fingerprint(&own.held, beacon.id) && (own.awaits.is_none() || asked)
     }
 

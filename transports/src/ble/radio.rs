@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::ble::advertisement::{Advertisement, Beacon, fingerprint};
-use crate::ble::contacts::{Address, Contacts, Own};
+use crate::ble::contacts::{Address, Contacts, Own, Verdict};
 use crate::ble::entropy::Entropy;
 use crate::ble::hint::Session;
 use crate::ble::limits::{FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MIN};
@@ -137,6 +137,11 @@ impl Radio {
         connection.link.send(bytes)?;
         connection.talked_ms = now_ms;
         Ok(())
+    }
+
+    /// Whether it would connect to a device now, and the reason: for who wonders why it does not.
+    pub fn judge(&self, now_ms: u64, address: Address) -> Verdict {
+        self.contacts.judge(now_ms, &self.own(), address)
     }
 
     /// When something happens by itself.
