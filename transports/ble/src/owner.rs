@@ -241,8 +241,11 @@ impl Owner {
             }
             Note::Sighted { address, sighting } => {
                 let seen = address::to_radio(address);
-                let verdict = self.radio.judge(self.now_ms(), seen);
-                tracing::trace!(%address, ?verdict, "seen again");
+                // As of the sighting before; judging costs a hash, and phones see many.
+                if tracing::enabled!(tracing::Level::TRACE) {
+                    let verdict = self.radio.judge(self.now_ms(), seen);
+                    tracing::trace!(%address, ?verdict, "seen again");
+                }
                 self.inputs.push_back(Input::Sighted { address: seen, sighting });
             }
             Note::ScanLost => self.inputs.push_back(Input::ScanLost),

@@ -58,6 +58,15 @@ impl Peripheral {
     }
 }
 
+/// What the peripheral advertises.
+fn advertisement() -> adv::Advertisement {
+    adv::Advertisement {
+        service_uuids: [Uuid::from_bytes(SHOWN)].into(),
+        discoverable: Some(true),
+        ..Default::default()
+    }
+}
+
 /// Puts the peripheral on the air, once an advertisement of before and its connection have gone and
 /// the central has forgotten it, and has the central find it. It is put there anew a few times, as
 /// the driver does: when connections come and go quickly the kernel was seen to stop advertising.
@@ -68,12 +77,7 @@ async fn meet(
     for _ in 0..SHOWN_TIMES {
         sleep(BETWEEN).await;
         central.forget_all().await;
-        let shown = adv::Advertisement {
-            service_uuids: [Uuid::from_bytes(SHOWN)].into(),
-            discoverable: Some(true),
-            ..Default::default()
-        };
-        let shown = peripheral.adapter.advertise(shown).await?;
+        let shown = peripheral.adapter.advertise(advertisement()).await?;
         if let Ok(device) = central.find(SHOWN, SHOWN_FOR).await {
             return Ok((shown, device));
         }
@@ -257,12 +261,7 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     async fn begin(payee: &'a Puppet, puppet: &'a Puppet) -> anyhow::Result<Self> {
         let peripheral = Peripheral::start(payee).await?;
-        let shown = adv::Advertisement {
-            service_uuids: [Uuid::from_bytes(SHOWN)].into(),
-            discoverable: Some(true),
-            ..Default::default()
-        };
-        let _shown = payee.adapter.advertise(shown).await?;
+        let _shown = payee.adapter.advertise(advertisement()).await?;
         Ok(Round { payee, puppet, peripheral, _shown })
     }
 
