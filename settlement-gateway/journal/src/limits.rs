@@ -37,8 +37,8 @@ pub const WAITING_RECEIPTS_PER_ENTRY_MAX: usize = 4;
 /// under one version.
 pub const REMEMBERED_VERSIONS: usize = 16;
 
-/// Shared secrets kept in each of two generations: one agreement costs more than a verification, a
-/// secret 96 bytes.
+/// Shared secrets kept in each of two generations, by the bank and by every thread that prepares for
+/// it: one agreement costs more than a verification, a secret 96 bytes.
 pub const SHARED_SECRETS_MAX: usize = 32_768;
 
 /// Transactions that one event may carry when it is read back: a settlement has at most two.
